@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackd/internal/config"
+)
+
+// newLog returns the log, on standard error.
+func newLog(cfg *config.Config) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(os.Stderr)
+	log.SetLevel(cfg.LogLevel)
+	if cfg.LogJSON {
+		log.SetFormatter(&logrus.JSONFormatter{})
+	} else {
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+	}
+	return log
+}
+
+// announce says what a newcomer needs: which address to ping, what the
+// kernel's side is, and which services wait.
+func announce(log logrus.FieldLogger, cfg *config.Config, device string) {
+	kernel := make([]string, 0, len(cfg.Kernel))
+	for _, a := range cfg.Kernel {
+		kernel = append(kernel, a.String())
+	}
+	addresses := make([]string, 0, len(cfg.Addresses))
+	for _, p := range cfg.Addresses {
+		addresses = append(addresses, p.String())
+	}
+	services := strings.Join(cfg.Services, " ")
+	if services == "" {
+		services = "none"
+	}
+	log.WithFields(logrus.Fields{
+		"device": device, "mtu": cfg.MTU, "addresses": strings.Join(addresses, " "), "kernel": strings.Join(kernel, ", "),
+		"services": services,
+	}).Info("host is up")
+	for _, p := range cfg.Addresses {
+		log.Infof("try: ping %s", p.Addr())
+	}
+	for _, s := range cfg.Services {
+		if s == "http" {
+			log.Infof("try: curl http://%s/", hostPart(cfg.Addresses[0].Addr()))
+		}
+	}
+}
+
+// hostPart writes an address as a URL has it.
+func hostPart(a netip.Addr) string {
+	if a.Is6() {
+		return fmt.Sprintf("[%s]", a)
+	}
+	return a.String()
+}

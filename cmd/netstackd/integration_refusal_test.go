@@ -1,0 +1,232 @@
+//go:build linux
+
+package main_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// refusal is one way to start the daemon wrongly.
+type refusal struct {
+	name   string
+	status int
+	args   []string
+	// prepare sets the namespace up and may change the command.
+	prepare func(t *testing.T, cmd *exec.Cmd)
+}
+
+// refusals are all tested in one namespace, so what one of them prepares must
+// not disturb the others.
+var refusals = []refusal{
+	{name: "no flag at all", status: 2},
+	{name: "unknown flag", status: 2, args: []string{"-addr", prefix4, "-teleport"}},
+	{name: "positional argument", status: 2, args: []string{"-addr", prefix4, "icmp"}},
+	{name: "later flag -respond", status: 2, args: []string{"-addr", prefix4, "-respond", "byhand"}},
+	{name: "later flag -pcapng", status: 2, args: []string{"-addr", prefix4, "-pcapng", "x.pcapng"}},
+	{name: "later flag -http", status: 2, args: []string{"-addr", prefix4, "-http", "127.0.0.1:8080"}},
+	{name: "later flag -config", status: 2, args: []string{"-addr", prefix4, "-config", "x.yaml"}},
+	{name: "later flag -tun-fd", status: 2, args: []string{"-addr", prefix4, "-tun-fd", "3"}},
+	{name: "later guard", status: 2, args: []string{"-addr", prefix4, "-guard", "strict"}},
+	{name: "address without prefix length", status: 2, args: []string{"-addr", netstack4}},
+	{name: "no address", status: 2, args: []string{"-addr", "localhost/24"}},
+	{name: "prefix length out of range", status: 2, args: []string{"-addr", "172.16.0.2/33"}},
+	{name: "/32 without -host", status: 2, args: []string{"-addr", "172.16.0.2/32"}},
+	{name: "/128 without -host", status: 2, args: []string{"-addr", "fd00:172::2/128"}},
+	{name: "network address", status: 2, args: []string{"-addr", "172.16.0.0/24"}},
+	{name: "broadcast address", status: 2, args: []string{"-addr", "172.16.0.255/24"}},
+	{name: "loopback address", status: 2, args: []string{"-addr", "127.0.0.2/24"}},
+	{name: "multicast address", status: 2, args: []string{"-addr", "224.0.0.5/24"}},
+	{name: "unspecified address", status: 2, args: []string{"-addr", "0.0.0.0/24"}},
+	{name: "IPv6 multicast address", status: 2, args: []string{"-addr", "ff02::1/64"}},
+	{name: "the same address twice", status: 2, args: []string{"-addr", prefix4, "-addr", prefix4}},
+	{name: "host is netstack's", status: 2, args: []string{"-addr", prefix4, "-host", netstack4}},
+	{name: "host no address", status: 2, args: []string{"-addr", prefix4, "-host", "172.16.0.1/24"}},
+	{name: "host of no family in use", status: 2, args: []string{"-addr", prefix4, "-host", kernel6}},
+	{name: "host network address", status: 2, args: []string{"-addr", prefix4, "-host", "172.16.0.0"}},
+	{name: "MTU no number", status: 2, args: []string{"-addr", prefix4, "-mtu", "big"}},
+	{name: "MTU too small", status: 2, args: []string{"-addr", prefix4, "-mtu", "67"}},
+	{name: "MTU too large", status: 2, args: []string{"-addr", prefix4, "-mtu", "65536"}},
+	{name: "MTU too small for IPv6", status: 2, args: []string{"-addr", prefix6, "-mtu", "1279"}},
+	{name: "device name too long", status: 2, args: []string{"-addr", prefix4, "-tun", "sixteen-letters-"}},
+	{name: "device name with slash", status: 2, args: []string{"-addr", prefix4, "-tun", "a/b"}},
+	{name: "device name empty", status: 2, args: []string{"-addr", prefix4, "-tun", ""}},
+	{name: "device name pattern", status: 2, args: []string{"-addr", prefix4, "-tun", "tun%d"}},
+	{name: "unknown service", status: 2, args: []string{"-addr", prefix4, "-services", "echo,telnet"}},
+	{name: "none and a service", status: 2, args: []string{"-addr", prefix4, "-services", "none,echo"}},
+	{name: "unknown trace level", status: 2, args: []string{"-addr", prefix4, "-trace", "everything"}},
+	{name: "unknown trace format", status: 2, args: []string{"-addr", prefix4, "-trace-format", "xml"}},
+	{name: "unknown log level", status: 2, args: []string{"-addr", prefix4, "-log-level", "loud"}},
+	{name: "unknown log format", status: 2, args: []string{"-addr", prefix4, "-log-format", "xml"}},
+	{name: "unknown guard", status: 2, args: []string{"-addr", prefix4, "-guard", "maybe"}},
+	{name: "trace into no directory", status: 1,
+		args: []string{"-addr", prefix4, "-trace", "compare", "-trace-out", "/nonexistent/trace.json"}},
+	{name: "overlapping route", status: 1, args: []string{"-addr", "10.1.2.3/24"},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveLoopback(t, "10.1.0.9/16") }},
+	{name: "overlapping route over IPv6", status: 1, args: []string{"-addr", "fd00:1:2::3/64"},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveDummy(t, "fd00:1:2::9/48") }},
+	{name: "kernel's own address", status: 1, args: []string{"-addr", "10.2.0.9/24"},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveLoopback(t, "10.2.0.9/32") }},
+	{name: "device name in use", status: 1, args: []string{"-addr", prefix4, "-tun", "lo"}},
+	{name: "no privilege", status: 1, args: []string{"-addr", prefix4},
+		prepare: func(_ *testing.T, cmd *exec.Cmd) {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}},
+}
+
+// giveLoopback gives the loopback device one more address.
+func giveLoopback(t *testing.T, prefix string) {
+	t.Helper()
+	addAddress(t, "lo", prefix)
+}
+
+// giveDummy makes a second device, up, with an address: routes of IPv6 on the
+// loopback device are not routes to a link.
+func giveDummy(t *testing.T, prefix string) {
+	t.Helper()
+	dummy := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "dummy0"}}
+	if err := netlink.LinkAdd(dummy); err != nil {
+		t.Fatalf("add dummy device: %v", err)
+	}
+	if err := netlink.LinkSetUp(dummy); err != nil {
+		t.Fatalf("bring dummy device up: %v", err)
+	}
+	addAddress(t, "dummy0", prefix)
+}
+
+func addAddress(t *testing.T, name, prefix string) {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatalf("find %s: %v", name, err)
+	}
+	addr, err := netlink.ParseAddr(prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(link, addr); err != nil {
+		t.Fatalf("add %s to %s: %v", prefix, name, err)
+	}
+}
+
+// TestIntegrationRefusals starts the daemon wrongly in every way. It must end
+// at once with the right exit status and exactly one line on standard error,
+// nothing on standard output, and leave no device. The lines are in
+// testdata/refusals.golden, for people to read whether they say what to do.
+func TestIntegrationRefusals(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	var golden strings.Builder
+	for _, r := range refusals {
+		cmd := exec.Command(daemonPath(t), r.args...)
+		if r.prepare != nil {
+			r.prepare(t, cmd)
+		}
+		golden.WriteString(refused(t, r, cmd.Start, cmd))
+	}
+	golden.WriteString(withoutTUN(t))
+	compareGolden(t, "refusals.golden", golden.String())
+}
+
+// withoutTUN starts the daemon where /dev/net/tun does not exist: in a mount
+// namespace with an empty /dev/net, on a thread that is thrown away after it.
+func withoutTUN(t *testing.T) string {
+	t.Helper()
+	r := refusal{name: "no /dev/net/tun", status: 1, args: []string{"-addr", prefix4}}
+	cmd := exec.Command(daemonPath(t), r.args...)
+	return refused(t, r, func() error {
+		failed := make(chan error)
+		go func() {
+			// Never unlocked: the thread and its namespace end with the goroutine.
+			runtime.LockOSThread()
+			failed <- func() error {
+				if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+					return fmt.Errorf("make mount namespace: %w", err)
+				}
+				if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+					return fmt.Errorf("detach mounts: %w", err)
+				}
+				if err := unix.Mount("none", "/dev/net", "tmpfs", 0, ""); err != nil {
+					return fmt.Errorf("cover /dev/net: %w", err)
+				}
+				return cmd.Start()
+			}()
+		}()
+		return <-failed
+	}, cmd)
+}
+
+// refused runs a wrong start and returns what the golden file says about it.
+func refused(t *testing.T, r refusal, start func() error, cmd *exec.Cmd) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &stdout, &stderr, time.Second
+	if err := start(); err != nil {
+		t.Fatalf("%s: start: %v", r.name, err)
+	}
+	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !timer.Stop() {
+		t.Errorf("%s: netstackd ran on for %v", r.name, patience)
+	}
+	if status := cmd.ProcessState.ExitCode(); status != r.status {
+		t.Errorf("%s: exit status %d (%v), want %d", r.name, status, err, r.status)
+	}
+	if stdout.Len() > 0 {
+		t.Errorf("%s: standard output has %q", r.name, &stdout)
+	}
+	if n := strings.Count(stderr.String(), "\n"); n != 1 || !strings.HasSuffix(stderr.String(), "\n") {
+		t.Errorf("%s: %d lines on standard error, want one:\n%s", r.name, n, &stderr)
+	}
+	if _, err := net.InterfaceByName(device); err == nil {
+		t.Errorf("%s: the device was left behind", r.name)
+	}
+	return fmt.Sprintf("%s\n\tnetstackd %s\n\texit status %d\n\t%s\n", r.name,
+		strings.Join(r.args, " "), cmd.ProcessState.ExitCode(), masked(strings.TrimSpace(stderr.String())))
+}
+
+// masked replaces what differs from run to run.
+func masked(line string) string {
+	return regexp.MustCompile(`time="[^"]*"`).ReplaceAllString(line, `time="…"`)
+}
+
+// compareGolden compares with a file of testdata, or writes it with -update.
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if updating() {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("read golden file: %v; -update writes it", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got), -update rewrites it:\n%s", path, diff)
+	}
+}
+
+// updating reports whether the test run was given -update.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}

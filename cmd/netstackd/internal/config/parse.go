@@ -1,0 +1,171 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/hooks/trace"
+	"netstackd/stack"
+)
+
+// ErrHelp is returned by [Parse] if the arguments ask for help.
+var ErrHelp = flag.ErrHelp
+
+// Parse turns arguments, without the program's name, into a Config. An error
+// is one line that says what was expected.
+func Parse(args []string) (*Config, error) {
+	c := defaults()
+	var hosts []netip.Addr
+	fs := flag.NewFlagSet("netstackd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Func("addr", "", func(s string) error {
+		p, err := parseAddr(s, c.Addresses)
+		c.Addresses = append(c.Addresses, p)
+		return err
+	})
+	fs.Func("host", "", func(s string) error {
+		a, err := parseHost(s)
+		hosts = append(hosts, a)
+		return err
+	})
+	fs.StringVar(&c.TUN, "tun", c.TUN, "")
+	fs.Func("mtu", "", func(s string) (err error) {
+		c.MTU, err = strconv.Atoi(s)
+		if err != nil || c.MTU < minMTU || c.MTU > maxMTU {
+			return fmt.Errorf("expected bytes from %d to %d", minMTU, maxMTU)
+		}
+		return nil
+	})
+	fs.Func("services", "", func(s string) (err error) {
+		c.Services, err = parseServices(s)
+		return err
+	})
+	fs.Func("guard", "", func(s string) error {
+		c.Guard = s == "on"
+		return oneOf(s, "off", "on")
+	})
+	fs.Func("trace", "", func(s string) error {
+		c.Trace = trace.Level(s)
+		if s == "off" {
+			c.Trace = ""
+		}
+		return oneOf(s, "off", string(trace.Packets), string(trace.Compare), string(trace.Explain))
+	})
+	fs.Func("trace-format", "", func(s string) error {
+		c.TraceFormat = trace.Format(s)
+		return oneOf(s, string(trace.Text), string(trace.JSON))
+	})
+	fs.Func("trace-out", "", func(s string) error {
+		c.TraceOut = s
+		if s == "" {
+			return errors.New(`expected a file's name, or "-" for standard output`)
+		}
+		return nil
+	})
+	fs.Func("log-level", "", func(s string) (err error) {
+		c.LogLevel, err = logrus.ParseLevel(s)
+		if err != nil {
+			return errors.New("expected error, warning, info, debug or trace")
+		}
+		return nil
+	})
+	fs.Func("log-format", "", func(s string) error {
+		c.LogJSON = s == "json"
+		return oneOf(s, "text", "json")
+	})
+	fs.BoolVar(&c.Version, "version", false, "")
+
+	if err := fs.Parse(args); err != nil {
+		return nil, flagError(err)
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: every setting is a flag, netstackd -help lists them", fs.Arg(0))
+	}
+	if c.Version {
+		return &c, nil
+	}
+	return &c, c.complete(hosts)
+}
+
+// complete checks what takes more than one flag, and gives the kernel its
+// addresses.
+func (c *Config) complete(hosts []netip.Addr) (err error) {
+	if len(c.Addresses) == 0 {
+		return errors.New("-addr is missing: give the address that this host shall own, as in -addr 172.16.0.2/24")
+	}
+	if c.MTU < minMTUIPv6 && slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		return fmt.Errorf("-mtu %d is too small for IPv6: give at least -mtu %d, or no IPv6 address", c.MTU, minMTUIPv6)
+	}
+	c.Kernel, err = kernelAddresses(c.Addresses, hosts)
+	return err
+}
+
+// flagError words the errors of package flag as the rest are worded.
+func flagError(err error) error {
+	const unknown = "flag provided but not defined: "
+	if name, ok := strings.CutPrefix(err.Error(), unknown); ok {
+		return fmt.Errorf("unknown flag %s: netstackd -help lists them all", name)
+	}
+	return err
+}
+
+func oneOf(s string, names ...string) error {
+	if slices.Contains(names, s) {
+		return nil
+	}
+	last := len(names) - 1
+	return fmt.Errorf("expected %s or %s", strings.Join(names[:last], ", "), names[last])
+}
+
+func parseAddr(s string, before []netip.Prefix) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, errors.New("expected an address and the length of its prefix, as in 172.16.0.2/24 or fd00:172::2/64")
+	}
+	if p.Bits() == 0 {
+		return p, errors.New("a prefix of length 0 is the whole Internet; give that of the link, as in 172.16.0.2/24")
+	}
+	if slices.ContainsFunc(before, func(b netip.Prefix) bool { return b.Addr() == p.Addr() }) {
+		return p, errors.New("the address is given twice")
+	}
+	if why := unusable(p); why != "" {
+		return p, fmt.Errorf("%s; give one that a host can have, as in %s", why, example(p))
+	}
+	return p, nil
+}
+
+func parseHost(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return a, errors.New("expected an address without a prefix length, as in 172.16.0.1")
+	}
+	return a, nil
+}
+
+func parseServices(s string) ([]string, error) {
+	known := stack.ServiceNames()
+	switch s {
+	case "all":
+		return known, nil
+	case "none":
+		return nil, nil
+	}
+	list := strings.Split(s, ",")
+	for i, name := range list {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("unknown service %q: expected a list of %s, or all, or none", name, strings.Join(known, ","))
+		}
+		if slices.Contains(list[:i], name) {
+			return nil, fmt.Errorf("service %q is given twice", name)
+		}
+	}
+	return list, nil
+}

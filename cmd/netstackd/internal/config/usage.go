@@ -1,0 +1,29 @@
+package config
+
+// Usage is what -help prints.
+const Usage = `Usage: netstackd -addr PREFIX [flags]
+
+netstackd is one IP host in one process: it opens a TUN device, runs gVisor's
+netstack behind it, and shows its work.
+
+  -addr PREFIX         an address that netstack owns, with the length of its prefix;
+                       repeatable; IPv4 and IPv6; required
+  -host ADDR           the kernel's address on the same link; repeatable
+                       (default: the first other usable address of each prefix)
+  -tun NAME            name of the device (default netstack0)
+  -mtu N               in bytes (default 1500)
+  -services LIST       echo, discard, chargen, http; or all, or none (default all)
+  -guard off|on        drop what would harm netstack (default on)
+  -trace LEVEL         off, packets (one line a packet), compare (checksums by hand,
+                       and netstack's replies held against those made by hand),
+                       explain (the whole working, byte by byte) (default off)
+  -trace-format FORM   text or json (default text)
+  -trace-out FILE      where the trace goes; - is standard output (default -)
+  -log-level LEVEL     error, warning, info, debug or trace (default info)
+  -log-format FORM     text or json, on standard error (default text)
+  -version             print versions and exit
+
+Exit status: 0 after SIGINT or SIGTERM, 1 after a failure, 2 for wrong usage.
+
+Try:  netstackd -addr 172.16.0.2/24 -trace compare &  ping -c 3 172.16.0.2
+`

@@ -1,0 +1,49 @@
+// Command netstackd is a network host that lives in one process and shows its
+// work: behind a TUN device it runs gVisor's netstack, and a second, tiny host
+// written by hand from the RFCs checks each packet beside it.
+//
+//   - main.go: arguments in, exit status out.
+//   - run.go: wires link, hooks and stack in the order of a packet's way, and
+//     takes them apart again.
+//   - pipeline.go: the hooks, as the configuration wants them.
+//   - banner.go: what it says when it is up. version.go: what it was built with.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"netstackd/cmd/netstackd/internal/config"
+)
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	cfg, err := config.Parse(args)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		fmt.Print(config.Usage)
+		return exitOK
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "netstackd:", err)
+		return exitUsage
+	case cfg.Version:
+		fmt.Print(versions())
+		return exitOK
+	}
+	if err := serve(cfg); err != nil {
+		// Joined errors come in lines; a failure is one.
+		fmt.Fprintln(os.Stderr, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return exitFailure
+	}
+	return exitOK
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/hooks"
+	"netstackd/hooks/byhand"
+	"netstackd/hooks/compare"
+	"netstackd/hooks/guard"
+	"netstackd/hooks/trace"
+	"netstackd/link"
+	"netstackd/stack"
+)
+
+// tracePatience is how long the end of the process waits for an output that
+// does not take the rest of the trace.
+const tracePatience = 2 * time.Second
+
+// hookReasons are the drop reasons that the hooks know, room by room.
+func hookReasons() []map[string]string {
+	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons()}
+}
+
+// A pipeline is the hooks and what they write to, as the configuration wants
+// them.
+type pipeline struct {
+	ledger *hooks.Ledger
+	chain  []hooks.Hook
+	// comparer, recorder and out are nil if tracing is off.
+	comparer *compare.Comparer
+	recorder *trace.Recorder
+	out      io.WriteCloser
+	// shared says that the trace is text on standard output, which a person
+	// reads together with standard error.
+	shared bool
+}
+
+// newPipeline opens the trace's output and makes the hooks. It starts nothing.
+func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) {
+	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...)}
+	if cfg.Guard {
+		p.chain = append(p.chain, guard.Guard{})
+	}
+	if cfg.Trace == "" {
+		return p, nil
+	}
+	out, err := openTrace(cfg.TraceOut)
+	if err != nil {
+		return nil, err
+	}
+	p.out, p.shared = out, cfg.TraceOut == "-" && cfg.TraceFormat == trace.Text
+	p.recorder, err = trace.NewRecorder(out, cfg.Trace, cfg.TraceFormat, log)
+	if err != nil {
+		return nil, err
+	}
+	p.comparer = compare.New(compare.Config{
+		Host:      byhand.New(cfg.Addresses),
+		Ledger:    p.ledger,
+		Tracer:    p.recorder,
+		Responder: "netstack",
+	})
+	p.chain = append(p.chain, p.comparer)
+	return p, nil
+}
+
+// openTrace opens the trace's output: a file that only its owner may read, for
+// it tells what others sent, or standard output. A named pipe must have its
+// reader: to wait for one would be to hang.
+func openTrace(name string) (io.WriteCloser, error) {
+	if name == "-" {
+		return os.Stdout, nil
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if info, err := os.Stat(name); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		flags = os.O_WRONLY | nonBlocking
+	}
+	f, err := os.OpenFile(name, flags, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open trace: %w: give -trace-out a file that can be written, or - for standard output", err)
+	}
+	return f, nil
+}
+
+// start starts what works beside the packets' way.
+func (p *pipeline) start() {
+	if p.comparer != nil {
+		p.recorder.Start()
+		p.comparer.Start()
+	}
+}
+
+// close settles what is open, once no packet moves any more, and writes the
+// summary, which it returns.
+func (p *pipeline) close(moved link.Counters, served stack.Counters) (*trace.Summary, error) {
+	var compared compare.Counts
+	if p.comparer != nil {
+		p.comparer.Close()
+		compared = p.comparer.Counts()
+	}
+	s := summarize(p.ledger.Totals(), compared)
+	for _, drops := range []map[string]uint64{moved.Drops, served.Drops} {
+		maps.Copy(s.Drops, drops)
+	}
+	maps.DeleteFunc(s.Drops, func(_ string, n uint64) bool { return n == 0 })
+	if p.recorder == nil {
+		return s, nil
+	}
+	err := p.recorder.Close(s, tracePatience)
+	if err == nil && p.out != os.Stdout {
+		if err = p.out.Close(); err != nil {
+			err = fmt.Errorf("close trace: %w", err)
+		}
+	}
+	return s, err
+}
+
+// summarize puts the counts into the form of the summary.
+func summarize(t hooks.Totals, c compare.Counts) *trace.Summary {
+	s := &trace.Summary{Drops: t.Drops}
+	s.Packets.In, s.Packets.Out = t.In, t.Out
+	s.Checksums.OK, s.Checksums.Bad = t.Verdicts["ok"], t.Verdicts["bad"]
+	s.Checksums.Partial, s.Checksums.Absent = t.Verdicts["partial"], t.Verdicts["absent"]
+	s.Compare.Match, s.Compare.Differ = c.Match, c.Differ
+	s.Compare.Missing, s.Compare.Unexpected, s.Compare.Unjudged = c.Missing, c.Unexpected, c.Unjudged
+	s.Fates.In, s.Fates.Out = t.InFates, t.OutFates
+	return s
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/hooks"
+	"netstackd/link"
+	"netstackd/stack"
+)
+
+// shutdownPatience is how long an orderly end may take before the process ends
+// without one.
+const shutdownPatience = 15 * time.Second
+
+// serve runs the host until a signal ends it, which is no error, or until its
+// device is gone.
+func serve(cfg *config.Config) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	// A reader of the trace that goes away costs trace lines, not the host.
+	signal.Ignore(syscall.SIGPIPE)
+
+	log := newLog(cfg)
+	h, err := bringUp(cfg, log)
+	if err != nil {
+		return err
+	}
+	announce(log, cfg, h.device.Name())
+
+	var cause error
+	select {
+	case s := <-signals:
+		log.WithField("signal", s.String()).Info("going down")
+	case <-h.endpoint.Done():
+		cause = h.endpoint.Err()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.takeDown(log) }()
+	select {
+	case err := <-ended:
+		return errors.Join(cause, err)
+	case <-signals:
+		return errors.Join(cause, errors.New("end: interrupted a second time, not waiting any longer"))
+	case <-time.After(shutdownPatience):
+		return errors.Join(cause, fmt.Errorf("end: not done after %v, not waiting any longer", shutdownPatience))
+	}
+}
+
+// A host is everything that runs, wired.
+type host struct {
+	device   *link.Device
+	endpoint *link.Endpoint
+	pipeline *pipeline
+	netstack *stack.Host
+	cfg      *config.Config
+}
+
+// bringUp builds the packet's way, kernel to netstack and back: link, hooks,
+// stack. On an error nothing is left behind.
+func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
+	h := &host{cfg: cfg}
+	if h.pipeline, err = newPipeline(cfg, log); err != nil {
+		return nil, err
+	}
+	h.device, err = link.Open(link.Config{
+		Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.device.Close())
+		}
+	}()
+	h.endpoint = link.NewEndpoint(h.device, link.Options{Log: log})
+	h.netstack, err = stack.New(stack.Config{
+		Link:      hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.chain...),
+		Addresses: cfg.Addresses,
+		Services:  cfg.Services,
+		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
+		Log:       log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.pipeline.start()
+	if err = h.netstack.Start(); err == nil {
+		// The kernel's side comes last: its first packet finds a host.
+		err = h.device.Up()
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.takeDown(log))
+	}
+	return h, nil
+}
+
+// takeDown ends everything in the order in which packets stop: first none come
+// in, then none are made, then what the hooks hold is settled and written.
+func (h *host) takeDown(log *logrus.Logger) error {
+	h.endpoint.Attach(nil)
+	h.endpoint.Wait()
+	err := h.netstack.Close()
+	h.endpoint.Close()
+	err = errors.Join(err, h.device.Close())
+
+	summary, traceErr := h.pipeline.close(h.endpoint.Counters(), h.netstack.Counters())
+	if traceErr != nil {
+		// The trace's end is not the host's failure.
+		log.WithError(traceErr).Warn("trace incomplete")
+	}
+	if !h.pipeline.shared || traceErr != nil {
+		fmt.Fprint(os.Stderr, summary.Text())
+	}
+	return err
+}

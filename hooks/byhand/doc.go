@@ -1,0 +1,20 @@
+// Package byhand is the reference host: a tiny IP host written from the RFCs
+// and nothing else, which says of each inbound packet what a host that owns
+// the given addresses must, may, or must not answer.
+//
+// It rests on hooks/wire and the standard library alone. It sends nothing; the
+// caller compares its prediction with what another host did.
+//
+// # Tour
+//
+//   - host.go: [Host] and [Host.Inbound], the way of a packet through it.
+//   - prediction.go: [Prediction], and the closed list of reasons for silence.
+//   - address.go: whose address is it (RFC 1122 §3.2.1.3, RFC 4291).
+//   - reassembly.go: [Reassembler], fragments to datagrams, in bounded memory.
+//   - echo.go: the echo reply, ICMPv4 and ICMPv6.
+//   - options.go: IPv4 options on their way from request to reply.
+//   - extensions.go: IPv6 extension headers that forbid an answer.
+//
+// Today it has rules for the IP headers, the checksums and ICMP echo; of every
+// other sound packet it has no opinion.
+package byhand

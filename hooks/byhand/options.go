@@ -1,0 +1,142 @@
+package byhand
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"netstackd/hooks/wire"
+)
+
+// replyOptions are the IPv4 options of an echo reply, padded to whole words,
+// and the address that the reply goes to first.
+type replyOptions struct {
+	bytes []byte
+	to    netip.Addr
+}
+
+// replyOptions carries the options of an echo request over to its reply (RFC
+// 1122 §3.2.2.6): record route and timestamp are updated to include this host,
+// a source route is reversed, and every other option is left out. It is not
+// sound if an option is damaged in a way that allows a parameter problem
+// instead of an answer.
+func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
+	r, sound := replyOptions{to: p.Src}, true
+	self := p.Dst
+	if !h.addrs.owns(self) {
+		self, _ = h.addrs.primary(self)
+	}
+	for at := 20; at < p.IPv4.HeaderLen; {
+		o, ok := p.Option(at)
+		if !ok || o.Type == wire.OptionEnd {
+			break
+		}
+		raw := append([]byte(nil), p.Bytes[o.Offset:o.Offset+o.Len]...)
+		switch o.Type {
+		case wire.OptionRecordRoute:
+			sound = recordRoute(raw, self) && sound
+			r.bytes = append(r.bytes, raw...)
+		case wire.OptionTimestamp:
+			sound = recordTimestamp(raw, self) && sound
+			r.bytes = append(r.bytes, raw...)
+		case wire.OptionLooseSourceRoute, wire.OptionStrictSourceRoute:
+			to, ok := reverseRoute(raw, p.Src)
+			if ok {
+				r.to = to
+				r.bytes = append(r.bytes, raw...)
+			}
+			sound = ok && sound
+		}
+		at += o.Len
+	}
+	for len(r.bytes)%4 != 0 {
+		r.bytes = append(r.bytes, wire.OptionEnd)
+	}
+	return r, sound
+}
+
+// recordRoute enters self into a record route option, if there is room (RFC
+// 791 §3.1). The pointer counts octets from 1, and the first slot is at 4.
+func recordRoute(o []byte, self netip.Addr) bool {
+	if len(o) < 3 || o[2] < 4 {
+		return false
+	}
+	at := int(o[2]) - 1
+	if at >= len(o) {
+		return true // full: passed on unchanged
+	}
+	if at+4 > len(o) {
+		return false
+	}
+	a := self.As4()
+	copy(o[at:], a[:])
+	o[2] += 4
+	return true
+}
+
+// Flags of the timestamp option (RFC 791 §3.1).
+const (
+	timestampsOnly         = 0
+	timestampsAndAddresses = 1
+	timestampsPrespecified = 3
+)
+
+// recordTimestamp enters self into a timestamp option. The time itself is left
+// 0: nobody can predict it.
+func recordTimestamp(o []byte, self netip.Addr) bool {
+	if len(o) < 4 || o[2] < 5 {
+		return false
+	}
+	at, flag := int(o[2])-1, o[3]&0xf
+	if flag != timestampsOnly && flag != timestampsAndAddresses && flag != timestampsPrespecified {
+		return false
+	}
+	slot := 4
+	if flag != timestampsOnly {
+		slot = 8
+	}
+	if at >= len(o) {
+		if o[3]>>4 == 15 {
+			return false // the overflow count overflows
+		}
+		if flag != timestampsPrespecified {
+			o[3] += 0x10
+		}
+		return true
+	}
+	if at+slot > len(o) {
+		return false
+	}
+	a := self.As4()
+	switch flag {
+	case timestampsAndAddresses:
+		copy(o[at:], a[:])
+	case timestampsPrespecified:
+		if [4]byte(o[at:at+4]) != a {
+			return true
+		}
+	}
+	binary.BigEndian.PutUint32(o[at+slot-4:], 0)
+	o[2] += byte(slot)
+	return true
+}
+
+// reverseRoute turns a completed source route around and returns where the
+// reply goes first: the last hop of the request becomes the destination, and
+// the requester the last of the route (RFC 1122 §3.2.1.8 (c)). A route that is
+// not completed, or holds half an address, is not for us to reverse.
+func reverseRoute(o []byte, requester netip.Addr) (netip.Addr, bool) {
+	if len(o) < 7 || (len(o)-3)%4 != 0 || int(o[2]) <= len(o) {
+		return netip.Addr{}, false
+	}
+	n := (len(o) - 3) / 4
+	hops := make([][4]byte, 0, n+1)
+	for i := n - 1; i >= 0; i-- {
+		hops = append(hops, [4]byte(o[3+4*i:]))
+	}
+	hops = append(hops, requester.As4())
+	for i, hop := range hops[1:] {
+		copy(o[3+4*i:], hop[:])
+	}
+	o[2] = 4
+	return netip.AddrFrom4(hops[0]), true
+}

@@ -1,0 +1,78 @@
+package byhand
+
+import "netstackd/hooks/wire"
+
+// An Expectation is what the reference host expects after a packet.
+type Expectation uint8
+
+const (
+	// NoOpinion: there is no rule here for such a packet.
+	NoOpinion Expectation = iota
+	// Held: a fragment of a datagram that is not complete yet.
+	Held
+	// Silence: the packet must be discarded, or must not be answered.
+	Silence
+	// MayReply: a reply is allowed and so is silence.
+	MayReply
+	// MustReply: a reply is due.
+	MustReply
+)
+
+// A Prediction is what the reference host says of one inbound packet.
+type Prediction struct {
+	Expect Expectation
+	// Reason is why silence is due, from the closed list.
+	Reason string
+	// RFC cites the rule, as "RFC 1122 §3.2.1.3".
+	RFC string
+
+	// Echo says that Request is an echo request, sound or not.
+	Echo bool
+	// Request is the datagram that the packet is or completes; its bytes are
+	// the packet's, or, if Reassembled, a copy that the caller may keep.
+	Request     wire.Packet
+	Reassembled bool
+	// Reply is the whole reply datagram by hand, if one is due or allowed. It
+	// is the caller's. It may be longer than the MTU.
+	Reply []byte
+}
+
+// The reasons for silence beside those of wire.Reasons.
+const (
+	ReasonBadIPv4Checksum      = "bad-ipv4-checksum"
+	ReasonBadICMPChecksum      = "bad-icmp-checksum"
+	ReasonBadTCPChecksum       = "bad-tcp-checksum"
+	ReasonBadUDPChecksum       = "bad-udp-checksum"
+	ReasonMartianSource        = "martian-source"
+	ReasonMartianDestination   = "martian-destination"
+	ReasonNotOurs              = "not-ours"
+	ReasonFragmentOverlap      = "fragment-overlap"
+	ReasonReassemblyTooLong    = "reassembly-too-long"
+	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
+	ReasonRoutingHeader        = "routing-header"
+	ReasonMisplacedExtension   = "misplaced-extension-header"
+	ReasonUnspecifiedRequester = "unspecified-source"
+)
+
+// DropReasons documents each reason of this package in one line.
+func DropReasons() map[string]string {
+	return map[string]string{
+		ReasonBadIPv4Checksum:      "the IPv4 header checksum is wrong (RFC 1122 §3.2.1.2)",
+		ReasonBadICMPChecksum:      "the ICMP checksum is wrong (RFC 792, RFC 4443 §2.3)",
+		ReasonBadTCPChecksum:       "the TCP checksum is wrong (RFC 9293 §3.1)",
+		ReasonBadUDPChecksum:       "the UDP checksum is wrong, or absent over IPv6 (RFC 1122 §4.1.3.4, RFC 8200 §8.1)",
+		ReasonMartianSource:        "the source is loopback, broadcast or multicast (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3 and §2.7)",
+		ReasonMartianDestination:   "the destination is loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3)",
+		ReasonNotOurs:              "the destination is not an address of this host (RFC 1122 §3.2.1.3)",
+		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4)",
+		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
+		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",
+		ReasonRoutingHeader:        "a routing header has segments left (RFC 8200 §4.4, RFC 5095 §3)",
+		ReasonMisplacedExtension:   "a hop-by-hop header is not the first (RFC 8200 §4.1)",
+		ReasonUnspecifiedRequester: "an unspecified source cannot be answered (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)",
+	}
+}
+
+func silence(reason, rfc string) Prediction {
+	return Prediction{Expect: Silence, Reason: reason, RFC: rfc}
+}

@@ -1,0 +1,330 @@
+package compare
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/byhand"
+	"netstackd/hooks/trace"
+	"netstackd/hooks/wire"
+)
+
+// DefaultDeadline is how long a reply may take before it counts as missing.
+// Netstack answers within microseconds; a machine under load may need longer.
+const DefaultDeadline = time.Second
+
+// The values of trace.Comparison.Due.
+const (
+	dueReply   = "reply"
+	dueSilence = "silence"
+	dueEither  = "either"
+)
+
+// Config says what a Comparer works with. All fields are required but Deadline
+// and Now.
+type Config struct {
+	// Host predicts. The Comparer serialises the calls to it and owns it.
+	Host   *byhand.Host
+	Ledger *hooks.Ledger
+	Tracer trace.Tracer
+	// Responder is who answers, as it stands in traces.
+	Responder string
+	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
+	Deadline time.Duration
+	// Now is the clock for deadlines; nil means time.Now.
+	Now func() time.Time
+}
+
+// Counts are how many comparisons had which result.
+type Counts struct {
+	Match, Differ, Missing, Unexpected uint64
+	// Unjudged counts requests forgotten for lack of room.
+	Unjudged uint64
+}
+
+// A Comparer is the hook that predicts, judges and reports. It stands last in
+// the chain, so that it sees what the others did. Make one with [New].
+type Comparer struct {
+	cfg Config
+
+	// mu guards all below. It is held for the length of one prediction or
+	// comparison, and makes the order of events that of packets.
+	mu      sync.Mutex
+	seq     uint64
+	pending pending
+	// outward puts fragmented replies together.
+	outward byhand.Reassembler
+	counts  Counts
+
+	// quit is closed by Close, once; done by the sweeper when it ends.
+	quit     chan struct{}
+	quitOnce sync.Once
+	sweeper  sync.WaitGroup
+}
+
+var _ hooks.Hook = (*Comparer)(nil)
+
+// New returns a Comparer. Deadlines pass only after [Comparer.Start].
+func New(cfg Config) *Comparer {
+	if cfg.Deadline == 0 {
+		cfg.Deadline = DefaultDeadline
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Comparer{cfg: cfg, quit: make(chan struct{})}
+}
+
+// Start starts the goroutine that settles what is past its deadline.
+func (c *Comparer) Start() {
+	c.sweeper.Go(func() {
+		tick := time.NewTicker(c.cfg.Deadline / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				c.Sweep(c.cfg.Now())
+			case <-c.quit:
+				return
+			}
+		}
+	})
+}
+
+// Close stops the sweeper and settles every open request as if its deadline
+// had passed. Detach netstack first, so that no reply is on its way.
+func (c *Comparer) Close() {
+	c.quitOnce.Do(func() { close(c.quit) })
+	c.sweeper.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
+		c.expire(r)
+	}
+}
+
+// Counts returns the results so far.
+func (c *Comparer) Counts() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+// Sweep settles the requests whose deadline is at or before now.
+func (c *Comparer) Sweep(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
+		c.expire(r)
+	}
+}
+
+// Inbound predicts what the packet calls for.
+func (c *Comparer) Inbound(p *hooks.Packet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.sight(p)
+	if p.Stopped() {
+		c.cfg.Tracer.Packet(seen)
+		return
+	}
+	prediction := c.cfg.Host.Inbound(&p.Packet, p.Checks(), p.Time)
+	if prediction.Reassembled {
+		c.addReassembled(&seen, &prediction.Request)
+	}
+	switch prediction.Expect {
+	case byhand.Silence:
+		p.Expect(hooks.Dropped, prediction.Reason)
+		seen.Fate, seen.Reason = p.Fate, p.Reason
+		if prediction.Echo {
+			c.wait(p, seen, prediction)
+			return
+		}
+	case byhand.MustReply, byhand.MayReply:
+		c.wait(p, seen, prediction)
+		return
+	}
+	c.cfg.Tracer.Packet(seen)
+}
+
+// Outbound judges an echo reply, whole or in fragments.
+func (c *Comparer) Outbound(p *hooks.Packet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.sight(p)
+	reply := &p.Packet
+	if reply.Fragment.IsFragment() && reply.Problem.IsZero() {
+		whole, outcome := c.outward.Add(reply, p.Time)
+		if outcome != byhand.Complete {
+			c.cfg.Tracer.Packet(seen)
+			return
+		}
+		reply = new(wire.Packet)
+		reply.Decode(whole)
+		c.addReassembled(&seen, reply)
+	}
+	if p.Stopped() || !isEchoReply(reply) {
+		c.cfg.Tracer.Packet(seen)
+		return
+	}
+	c.judge(p, seen, reply)
+}
+
+// sight makes the event of a packet, and takes the next number for it.
+func (c *Comparer) sight(p *hooks.Packet) trace.Packet {
+	c.seq++
+	seen := trace.Packet{
+		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, Fate: p.Fate, Reason: p.Reason,
+	}
+	seen.NChecks = copy(seen.Checks[:], p.Checks())
+	seen.Packet.Bytes = nil
+	if c.cfg.Tracer.WantsBytes() {
+		seen.Packet.Bytes = slices.Clone(p.Bytes)
+	}
+	return seen
+}
+
+// addReassembled adds to a fragment's event the upper layer's checksum, which
+// the datagram that it completes has shown.
+func (c *Comparer) addReassembled(seen *trace.Packet, whole *wire.Packet) {
+	var checks [2]wire.Check
+	for _, check := range whole.Checksums(checks[:0]) {
+		if check.Layer != wire.LayerIPv4 && seen.NChecks < len(seen.Checks) {
+			seen.Checks[seen.NChecks] = check
+			seen.NChecks++
+			seen.Reassembled = true
+			c.cfg.Ledger.Judge([]wire.Check{check})
+		}
+	}
+}
+
+// wait opens a request.
+func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Prediction) {
+	p.Hold()
+	whole := &prediction.Request
+	r := &request{
+		key:        key{whole.Src, whole.ICMP.ID, whole.ICMP.Seq},
+		seen:       seen,
+		prediction: prediction,
+		anySource:  !c.cfg.Host.Owns(whole.Dst),
+		deadline:   c.cfg.Now().Add(c.cfg.Deadline),
+	}
+	if c.cfg.Tracer.WantsBytes() {
+		r.bytes = slices.Clone(whole.Bytes)
+	}
+	r.prediction.Request = wire.Packet{}
+	c.pending.add(r)
+	for c.pending.full() {
+		c.forget(c.pending.oldest())
+	}
+}
+
+// judge compares a reply with the one made by hand.
+func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet) {
+	r := c.pending.match(reply)
+	if r == nil {
+		c.cfg.Tracer.Packet(seen)
+		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true})
+		return
+	}
+	e := c.event(r, p.Time)
+	e.Replied, e.Latency = true, p.Time.Sub(r.seen.Time)
+	if r.prediction.Expect == byhand.Silence {
+		e.Result = trace.Unexpected
+	} else {
+		var hand wire.Packet
+		hand.Decode(r.prediction.Reply)
+		e.Diffs = Diff(reply, &hand, r.anySource)
+		e.Result = trace.Match
+		if weighs(e.Diffs) {
+			e.Result = trace.Differ
+		}
+	}
+	c.settle(r, hooks.Answered, "")
+	c.cfg.Tracer.Packet(seen)
+	c.report(e)
+}
+
+// expire settles a request that got no reply in time.
+func (c *Comparer) expire(r *request) {
+	e := c.event(r, c.cfg.Now())
+	switch r.prediction.Expect {
+	case byhand.Silence:
+		e.Result = trace.Match
+		c.settle(r, hooks.Dropped, r.prediction.Reason)
+	case byhand.MustReply:
+		e.Result = trace.Missing
+		c.settle(r, hooks.Delivered, "")
+	default:
+		c.settle(r, hooks.Delivered, "")
+		return // silence was allowed: nothing to report
+	}
+	c.report(e)
+}
+
+// forget settles a request for lack of room, without a judgement.
+func (c *Comparer) forget(r *request) {
+	if r.prediction.Expect == byhand.Silence {
+		c.settle(r, hooks.Dropped, r.prediction.Reason)
+	} else {
+		c.settle(r, hooks.Delivered, "")
+	}
+	c.counts.Unjudged++
+}
+
+// settle ends a request's wait and reports its packet.
+func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
+	c.pending.settle(r)
+	r.seen.Fate, r.seen.Reason = fate, reason
+	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)
+	c.cfg.Tracer.Packet(r.seen)
+}
+
+// event begins the event of a comparison.
+func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
+	e := trace.Comparison{
+		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
+		RequestBytes: r.bytes,
+	}
+	switch r.prediction.Expect {
+	case byhand.Silence:
+		e.Due = dueSilence
+	case byhand.MustReply:
+		e.Due = dueReply
+	default:
+		e.Due = dueEither
+	}
+	if c.cfg.Tracer.WantsBytes() {
+		e.ReplyByHand = r.prediction.Reply
+	}
+	return e
+}
+
+// report numbers, counts and traces a comparison.
+func (c *Comparer) report(e trace.Comparison) {
+	switch e.Result {
+	case trace.Match:
+		c.counts.Match++
+	case trace.Differ:
+		c.counts.Differ++
+	case trace.Missing:
+		c.counts.Missing++
+	case trace.Unexpected:
+		c.counts.Unexpected++
+	}
+	c.seq++
+	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
+	c.cfg.Tracer.Compare(e)
+}
+
+func isEchoReply(p *wire.Packet) bool {
+	switch p.Upper {
+	case wire.LayerICMPv4:
+		return p.ICMP.Type == wire.ICMPv4EchoReply
+	case wire.LayerICMPv6:
+		return p.ICMP.Type == wire.ICMPv6EchoReply
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package compare
+
+import (
+	"bytes"
+	"fmt"
+
+	"netstackd/hooks/trace"
+	"netstackd/hooks/wire"
+)
+
+// Diff returns the fields in which an echo reply, reply, is not the one made
+// by hand. anySource says that the request went to no unicast address, so that
+// the reply's source is a choice. Checksums are not compared but judged: each
+// reply's must be right for its own bytes.
+func Diff(reply, hand *wire.Packet, anySource bool) []trace.Diff {
+	var d differ
+	if reply.Version == 4 {
+		d.ipv4(reply, hand)
+	} else {
+		d.ipv6(reply, hand)
+	}
+	source := trace.Must
+	if anySource {
+		source = trace.May
+	}
+	at, rfc := 12, "RFC 1122 §3.2.2.6"
+	if reply.Version == 6 {
+		at, rfc = 8, "RFC 4443 §4.2"
+	}
+	d.note("source", at, reply.Src, hand.Src, source, rfc)
+	if reply.Version == 4 {
+		d.note("destination", 16, reply.Dst, hand.Dst, trace.Must, rfc)
+	} else {
+		d.note("destination", 24, reply.Dst, hand.Dst, trace.Must, rfc)
+	}
+	d.icmp(reply, hand)
+	d.checksums(reply)
+	return d.diffs
+}
+
+// weighs reports whether a difference is one that the RFC forbids.
+func weighs(diffs []trace.Diff) bool {
+	for _, d := range diffs {
+		if d.Class == trace.Must {
+			return true
+		}
+	}
+	return false
+}
+
+type differ struct{ diffs []trace.Diff }
+
+// note records a difference between two values, if there is one.
+func (d *differ) note(field string, offset int, netstack, hand any, class trace.Class, rfc string) {
+	if netstack == hand {
+		return
+	}
+	d.diffs = append(d.diffs, trace.Diff{
+		Field: field, Offset: offset, Netstack: fmt.Sprint(netstack), Hand: fmt.Sprint(hand), Class: class, RFC: rfc,
+	})
+}
+
+func (d *differ) ipv4(reply, hand *wire.Packet) {
+	r, h := &reply.IPv4, &hand.IPv4
+	d.note("TOS", 1, r.TOS, h.TOS, trace.May, "RFC 1349 §5.1")
+	d.note("identification", 4, r.ID, h.ID, trace.May, "RFC 6864 §4.1")
+	d.note("reserved flag", 6, r.Reserved, h.Reserved, trace.Must, "RFC 791 §3.1")
+	d.note("don't fragment", 6, r.DF, h.DF, trace.May, "RFC 791 §3.1")
+	d.note("time to live", 8, r.TTL, h.TTL, trace.May, "RFC 1122 §3.2.1.7")
+	d.options(reply, hand)
+}
+
+func (d *differ) ipv6(reply, hand *wire.Packet) {
+	r, h := &reply.IPv6, &hand.IPv6
+	d.note("traffic class", 0, r.TrafficClass, h.TrafficClass, trace.May, "RFC 8200 §7")
+	d.note("flow label", 1, r.FlowLabel, h.FlowLabel, trace.May, "RFC 6437 §3")
+	d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.May, "RFC 4861 §6.3.2")
+}
+
+// options compares the IPv4 options that an echo reply carries over. Record
+// route and timestamp SHOULD come back (RFC 1122 §3.2.2.6), a source route
+// MUST, reversed; padding and all others are free.
+func (d *differ) options(reply, hand *wire.Packet) {
+	for _, o := range []struct {
+		kind  uint8
+		name  string
+		class trace.Class
+	}{
+		{wire.OptionRecordRoute, "record route option", trace.May},
+		{wire.OptionTimestamp, "timestamp option", trace.May},
+		{wire.OptionLooseSourceRoute, "loose source route option", trace.Must},
+		{wire.OptionStrictSourceRoute, "strict source route option", trace.Must},
+	} {
+		r, at := option(reply, o.kind)
+		h, _ := option(hand, o.kind)
+		if at == 0 {
+			at = 20
+		}
+		if o.kind == wire.OptionTimestamp && len(r) == len(h) && len(r) >= 4 {
+			// The time is the host's own: compare how far the record got.
+			r, h = r[:4], h[:4]
+		}
+		d.note(o.name, at, fmt.Sprintf("%#x", r), fmt.Sprintf("%#x", h), o.class, "RFC 1122 §3.2.2.6")
+	}
+}
+
+// option returns the bytes of the first option of a kind, and its offset.
+func option(p *wire.Packet, kind uint8) ([]byte, int) {
+	for at := 20; at < p.IPv4.HeaderLen; {
+		o, ok := p.Option(at)
+		if !ok || o.Type == wire.OptionEnd {
+			break
+		}
+		if o.Type == kind {
+			return p.Bytes[o.Offset : o.Offset+o.Len], o.Offset
+		}
+		at += o.Len
+	}
+	return nil, 0
+}
+
+func (d *differ) icmp(reply, hand *wire.Packet) {
+	rfc := "RFC 792"
+	if reply.Version == 6 {
+		rfc = "RFC 4443 §4.2"
+	}
+	r, h, at := &reply.ICMP, &hand.ICMP, reply.Payload
+	d.note("type", at, r.Type, h.Type, trace.Must, rfc)
+	d.note("code", at+1, r.Code, h.Code, trace.May, rfc)
+	d.note("identifier", at+4, r.ID, h.ID, trace.Must, rfc)
+	d.note("sequence number", at+6, r.Seq, h.Seq, trace.Must, rfc)
+	a, b := reply.Data(), hand.Data()
+	if bytes.Equal(a[8:], b[8:]) {
+		return
+	}
+	d.note("data length", at+8, len(a)-8, len(b)-8, trace.Must, rfc)
+	for i := 8; i < min(len(a), len(b)); i++ {
+		if a[i] != b[i] {
+			d.note("data", at+i, fmt.Sprintf("0x%02x", a[i]), fmt.Sprintf("0x%02x", b[i]), trace.Must, rfc)
+			return
+		}
+	}
+}
+
+func (d *differ) checksums(reply *wire.Packet) {
+	var checks [2]wire.Check
+	for _, c := range reply.Checksums(checks[:0]) {
+		if c.Verdict == wire.Bad {
+			d.note(string(c.Layer)+" checksum", c.Offset, fmt.Sprintf("0x%04x", c.Seen), fmt.Sprintf("0x%04x", c.Hand), trace.Must, "RFC 1071 §1")
+		}
+	}
+}

@@ -1,0 +1,15 @@
+// Package compare holds what netstack did against what the reference host of
+// hooks/byhand says it had to do, and tells a tracer about both.
+//
+// # Tour
+//
+//   - compare.go: [Comparer], the hook: it predicts on the way in, judges on
+//     the way out, and tells the tracer about each packet once its fate is
+//     settled.
+//   - pending.go: the requests that wait for their reply, in bounded number.
+//   - diff.go: [Diff], two replies field by field, with the freedoms that the
+//     RFCs give told apart from what they require.
+//
+// A request's fate is settled by its reply, or by the deadline. The comparison
+// runs inline, in the order in which packets pass, and loses nothing.
+package compare

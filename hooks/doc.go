@@ -1,0 +1,30 @@
+// Package hooks is the chain that every packet passes between the link and
+// netstack, in both directions.
+//
+// # A packet's way
+//
+//	kernel ── TUN ──▶ link ──▶ hooks.Endpoint ──▶ netstack ─┐
+//	                              │    ▲  guard, compare    │
+//	kernel ◀── TUN ── link ◀── hooks.Endpoint ◀─────────────┘
+//
+// Inbound is TUN to netstack, outbound is netstack to TUN.
+//
+// [Endpoint] wraps any link endpoint. Each packet is decoded once, by
+// hooks/wire, its checksums are computed by hand, and each [Hook] of the chain
+// sees it before it is forwarded. The [Ledger] counts every packet, every
+// verdict and every fate; nothing is counted anywhere else, so what it says
+// adds up.
+//
+// # Tour
+//
+//   - packet.go: [Packet], what a hook sees of a packet.
+//   - hook.go: [Hook], what a hook may do with it.
+//   - endpoint.go: [Endpoint], the link endpoint around the chain.
+//   - ledger.go: [Ledger], the counts.
+//   - fate.go: [Fate] and the closed list of drop reasons.
+//
+// The hooks themselves live below: hooks/guard keeps from netstack what would
+// harm it, hooks/compare predicts each reply with the reference host of
+// hooks/byhand and judges what netstack sent, hooks/trace renders what they
+// saw. hooks/wire and hooks/byhand rest on the standard library alone.
+package hooks

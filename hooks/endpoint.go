@@ -1,0 +1,151 @@
+package hooks
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// An Endpoint is a link endpoint around another, with a chain of hooks between
+// them. Netstack's NIC takes it for the link; the link delivers to it as if it
+// were the NIC. Everything that is not a packet goes to the endpoint inside.
+//
+// It is safe for concurrent use. It starts no goroutine and owns none: hooks
+// run on the goroutines that carry the packets.
+type Endpoint struct {
+	stack.LinkEndpoint // the child
+
+	hooks  []Hook
+	ledger *Ledger
+
+	// dispatcher is netstack's side; nil while detached.
+	dispatcher atomic.Pointer[stack.NetworkDispatcher]
+	// packets recycles *Packet, with its scratch.
+	packets sync.Pool
+}
+
+var (
+	_ stack.LinkEndpoint      = (*Endpoint)(nil)
+	_ stack.GSOEndpoint       = (*Endpoint)(nil)
+	_ stack.NetworkDispatcher = (*Endpoint)(nil)
+)
+
+// New wraps child in a chain of hooks, which see each packet in the order
+// given, in both directions, and counts in ledger.
+func New(child stack.LinkEndpoint, ledger *Ledger, chain ...Hook) *Endpoint {
+	return &Endpoint{
+		LinkEndpoint: child,
+		hooks:        chain,
+		ledger:       ledger,
+		packets:      sync.Pool{New: func() any { return new(Packet) }},
+	}
+}
+
+// Attach implements stack.LinkEndpoint: it attaches the child to the chain and
+// the chain to dispatcher, or detaches both if dispatcher is nil.
+func (e *Endpoint) Attach(dispatcher stack.NetworkDispatcher) {
+	if dispatcher == nil {
+		e.LinkEndpoint.Attach(nil)
+		e.dispatcher.Store(nil)
+		return
+	}
+	// Before the child, which may deliver at once.
+	e.dispatcher.Store(&dispatcher)
+	e.LinkEndpoint.Attach(e)
+}
+
+// IsAttached implements stack.LinkEndpoint.
+func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
+
+// DeliverNetworkPacket implements stack.NetworkDispatcher: an inbound packet
+// passes the chain and goes on to netstack.
+func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	dispatcher := e.dispatcher.Load()
+	if !e.pass(Inbound, pkt, dispatcher != nil) {
+		return
+	}
+	(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+}
+
+// DeliverLinkPacket implements stack.NetworkDispatcher. A TUN has no link
+// layer, so there is nothing for packet sockets to see.
+func (e *Endpoint) DeliverLinkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	if dispatcher := e.dispatcher.Load(); dispatcher != nil {
+		(*dispatcher).DeliverLinkPacket(protocol, pkt)
+	}
+}
+
+// WritePackets implements stack.LinkWriter: outbound packets pass the chain
+// and go on to the child. A packet that a hook drops counts as written.
+func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	dropped := 0
+	var kept stack.PacketBufferList // in use from the first drop on
+	all := pkts.AsSlice()
+	for i, pkt := range all {
+		switch forward := e.pass(Outbound, pkt, true); {
+		case forward && dropped > 0:
+			kept.PushBack(pkt)
+		case !forward:
+			if dropped == 0 {
+				for _, earlier := range all[:i] {
+					kept.PushBack(earlier)
+				}
+			}
+			dropped++
+		}
+	}
+	if dropped == 0 {
+		return e.LinkEndpoint.WritePackets(pkts)
+	}
+	if kept.Len() == 0 {
+		return dropped, nil
+	}
+	n, err := e.LinkEndpoint.WritePackets(kept)
+	return n + dropped, err
+}
+
+// pass shows a packet to the ledger and the chain and reports whether it is to
+// be forwarded.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) bool {
+	p := e.packets.Get().(*Packet)
+	p.Set(d, p.contiguous(pkt), time.Now())
+	e.ledger.see(p)
+	if !attached {
+		p.Drop(Dropped, ReasonDetached)
+	}
+	for _, h := range e.hooks {
+		if d == Inbound {
+			h.Inbound(p)
+		} else {
+			h.Outbound(p)
+		}
+	}
+	if !p.held {
+		e.ledger.Settle(d, p.Fate, p.Reason)
+	}
+	forward := !p.Stopped()
+	// Pooled memory must not keep the packet's alive.
+	scratch := p.scratch
+	*p = Packet{scratch: scratch[:0]}
+	e.packets.Put(p)
+	return forward
+}
+
+// GSOMaxSize implements stack.GSOEndpoint with the child's answer.
+func (e *Endpoint) GSOMaxSize() uint32 {
+	if g, ok := e.LinkEndpoint.(stack.GSOEndpoint); ok {
+		return g.GSOMaxSize()
+	}
+	return 0
+}
+
+// SupportedGSO implements stack.GSOEndpoint with the child's answer.
+func (e *Endpoint) SupportedGSO() stack.SupportedGSO {
+	if g, ok := e.LinkEndpoint.(stack.GSOEndpoint); ok {
+		return g.SupportedGSO()
+	}
+	return stack.GSONotSupported
+}

@@ -1,0 +1,46 @@
+package hooks
+
+import "netstackd/hooks/wire"
+
+// A Direction is a packet's, as it stands in traces.
+type Direction string
+
+// Inbound is TUN to netstack, outbound netstack to TUN.
+const (
+	Inbound  Direction = "in"
+	Outbound Direction = "out"
+)
+
+// A Fate is what became of a packet, as it stands in traces.
+type Fate string
+
+// Fates of inbound packets.
+const (
+	// Delivered: handed to netstack, with no drop predicted.
+	Delivered Fate = "delivered"
+	// Answered: netstack, or whoever answers, sent the reply to it.
+	Answered Fate = "answered"
+	// Dropped: not delivered, or delivered for netstack to discard, as the
+	// reference host says it must.
+	Dropped Fate = "dropped"
+	// Guarded: kept from netstack because it would harm it.
+	Guarded Fate = "guarded"
+)
+
+// Fates of outbound packets; Dropped is the third.
+const (
+	// Sent: handed to the link.
+	Sent Fate = "sent"
+)
+
+// ReasonDetached is the reason of a packet that arrived while no netstack was
+// attached.
+const ReasonDetached = "detached"
+
+// DropReasons documents the reasons that this package and hooks/wire give, a
+// line each.
+func DropReasons() map[string]string {
+	m := wire.Reasons()
+	m[ReasonDetached] = "no netstack was attached to take the packet"
+	return m
+}

@@ -1,0 +1,14 @@
+// Package trace writes down what the hooks saw: each packet, each comparison
+// and at the end a summary, as text in tcpdump's habit or as JSON, one object
+// a line.
+//
+// # Tour
+//
+//   - event.go: [Packet], [Comparison], [Diff], [Summary]: what is written.
+//   - recorder.go: [Recorder], the bounded ring between the packets' way and
+//     the writer, and the one goroutine that writes.
+//   - text.go, tcpdump.go: the text form. json.go: the JSON form.
+//
+// A packet never waits for its trace. What the ring has no room for, or the
+// output does not take, is lost and counted.
+package trace

@@ -1,0 +1,127 @@
+package trace
+
+import (
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/wire"
+)
+
+// A Packet is the event of one packet whose fate is settled.
+type Packet struct {
+	// Time and Seq are those of the packet's sight, not of its settlement.
+	// Seq numbers packets and comparisons together.
+	Time      time.Time
+	Seq       uint64
+	Direction hooks.Direction
+	// Len is the length received or made, in bytes.
+	Len int
+	// Packet is the decoding. Its Bytes are nil unless the tracer wants bytes,
+	// and then a copy of their own.
+	Packet wire.Packet
+	Checks [2]wire.Check
+	// NChecks counts the valid ones in Checks.
+	NChecks int
+	// Reassembled says that the last check is that of the datagram which
+	// this fragment completed.
+	Reassembled bool
+	Fate        hooks.Fate
+	Reason      string
+}
+
+// A Result is that of a comparison, as it stands in traces.
+type Result string
+
+// The results.
+const (
+	Match      Result = "match"
+	Differ     Result = "differ"
+	Missing    Result = "missing"
+	Unexpected Result = "unexpected"
+)
+
+// A Class says what weight a difference has.
+type Class string
+
+const (
+	// Must: the RFC leaves no choice.
+	Must Class = "must"
+	// May: a freedom that the RFC gives.
+	May Class = "may"
+)
+
+// A Diff is one field in which a reply is not the one made by hand.
+type Diff struct {
+	Field string `json:"field"`
+	// Offset in bytes from the reply's start.
+	Offset   int    `json:"offset"`
+	Netstack string `json:"netstack"`
+	Hand     string `json:"hand"`
+	Class    Class  `json:"class"`
+	RFC      string `json:"rfc"`
+}
+
+// A Comparison is the event of one judgement.
+type Comparison struct {
+	Time time.Time
+	Seq  uint64
+	// Request is the Seq of the packet that completed the request; 0 if a
+	// reply came that nothing asked for.
+	Request   uint64
+	Responder string
+	Live      bool
+	Result    Result
+	// Due is what the reference host expected: "reply", "silence", or
+	// "either".
+	Due string
+	// Reason is why silence was due.
+	Reason string
+	// RFC is the rule behind what was due.
+	RFC string
+	// Replied says that a reply came, Latency after the request was seen.
+	Replied bool
+	Latency time.Duration
+	Diffs   []Diff
+
+	// RequestBytes and ReplyByHand are copies, there if the tracer wants
+	// bytes and a reply was predicted.
+	RequestBytes, ReplyByHand []byte
+}
+
+// A Summary is the last event.
+type Summary struct {
+	Packets struct {
+		In  uint64 `json:"in"`
+		Out uint64 `json:"out"`
+	} `json:"packets"`
+	Checksums struct {
+		OK      uint64 `json:"ok"`
+		Bad     uint64 `json:"bad"`
+		Partial uint64 `json:"partial"`
+		Absent  uint64 `json:"absent"`
+	} `json:"checksums"`
+	Compare struct {
+		Match      uint64 `json:"match"`
+		Differ     uint64 `json:"differ"`
+		Missing    uint64 `json:"missing"`
+		Unexpected uint64 `json:"unexpected"`
+		// Unjudged counts requests that had to be forgotten before their
+		// reply: more were open than there is room for.
+		Unjudged uint64 `json:"unjudged,omitempty"`
+	} `json:"compare"`
+	// Fates of the packets, which add up to those in and those out.
+	Fates struct {
+		In  map[hooks.Fate]uint64 `json:"in"`
+		Out map[hooks.Fate]uint64 `json:"out"`
+	} `json:"fates"`
+	Drops     map[string]uint64 `json:"drops"`
+	TraceLost uint64            `json:"trace_lost"`
+}
+
+// A Tracer takes events. It never blocks and is safe for concurrent use.
+type Tracer interface {
+	// WantsBytes reports whether events should bring copies of the bytes.
+	WantsBytes() bool
+	Packet(Packet)
+	Compare(Comparison)
+}

@@ -1,0 +1,134 @@
+package trace
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/wire"
+)
+
+// A textRenderer writes one line a packet, in tcpdump's habit, with the
+// packet's number and fate at its end, and indented lines below it.
+type textRenderer struct{ level Level }
+
+var _ renderer = (*textRenderer)(nil)
+
+func (r *textRenderer) packet(b []byte, p *Packet) []byte {
+	b = p.Time.AppendFormat(b, "15:04:05.000000")
+	b = fmt.Appendf(b, " %-3s ", p.Direction)
+	b = appendPacket(b, &p.Packet, p.Len)
+	b = fmt.Appendf(b, " [#%d %s", p.Seq, p.Fate)
+	if p.Reason != "" {
+		b = fmt.Appendf(b, ": %s", p.Reason)
+	}
+	b = append(b, "]\n"...)
+	if r.level == Packets {
+		return b
+	}
+	if r.level == Explain && p.Packet.Bytes != nil {
+		return appendIndented(b, func(w *bytes.Buffer) error { return wire.Explain(w, p.Packet.Bytes) })
+	}
+	for i, c := range p.Checks[:p.NChecks] {
+		b = appendCheck(b, c)
+		if p.Reassembled && i == p.NChecks-1 {
+			b = append(b, ", of the reassembled datagram"...)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// appendCheck appends one verdict, without an end of line.
+func appendCheck(b []byte, c wire.Check) []byte {
+	return fmt.Appendf(b, "    %-6s checksum at %2d: 0x%04x, by hand 0x%04x: %s", c.Layer, c.Offset, c.Seen, c.Hand, c.Verdict)
+}
+
+func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
+	if r.level == Explain && c.ReplyByHand != nil {
+		b = appendIndented(b, func(w *bytes.Buffer) error { return wire.ExplainReply(w, c.RequestBytes, c.ReplyByHand) })
+	}
+	b = fmt.Appendf(b, "    compare [#%d]: %s, %s\n", c.Seq, c.Result, sentence(c))
+	for _, d := range c.Diffs {
+		b = fmt.Appendf(b, "        %s at %d: %s %s, by hand %s (%s, %s)\n", d.Field, d.Offset, c.Responder, d.Netstack, d.Hand, d.Class, d.RFC)
+	}
+	return b
+}
+
+// sentence says in words what a comparison found.
+func sentence(c *Comparison) string {
+	switch c.Result {
+	case Match:
+		if !c.Replied {
+			return fmt.Sprintf("%s kept silent about #%d, as is due: %s (%s)", c.Responder, c.Request, c.Reason, c.RFC)
+		}
+		s := fmt.Sprintf("%s answered #%d after %s as by hand", c.Responder, c.Request, duration(c.Latency))
+		if len(c.Diffs) > 0 {
+			s += ", but for freedoms that the RFC gives:"
+		}
+		return s
+	case Differ:
+		return fmt.Sprintf("%s answered #%d after %s not as by hand:", c.Responder, c.Request, duration(c.Latency))
+	case Missing:
+		return fmt.Sprintf("%s did not answer #%d, a reply was due (%s)", c.Responder, c.Request, c.RFC)
+	}
+	if c.Request == 0 {
+		return fmt.Sprintf("%s sent a reply to nothing that was asked", c.Responder)
+	}
+	return fmt.Sprintf("%s answered #%d, silence was due: %s (%s)", c.Responder, c.Request, c.Reason, c.RFC)
+}
+
+func duration(d time.Duration) string {
+	return fmt.Sprintf("%d µs", d.Microseconds())
+}
+
+func (r *textRenderer) summary(b []byte, s *Summary) []byte {
+	return append(b, s.Text()...)
+}
+
+// Text returns the summary in words, a few lines.
+func (s *Summary) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d packets in: %s\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
+	fmt.Fprintf(&b, "%d packets out: %s\n", s.Packets.Out, counts(s.Fates.Out, hooks.Sent, hooks.Dropped))
+	fmt.Fprintf(&b, "checksums by hand: %d ok, %d bad, %d partial, %d absent\n", s.Checksums.OK, s.Checksums.Bad, s.Checksums.Partial, s.Checksums.Absent)
+	c := &s.Compare
+	fmt.Fprintf(&b, "comparisons: %d match, %d differ, %d missing, %d unexpected", c.Match, c.Differ, c.Missing, c.Unexpected)
+	if c.Unjudged > 0 {
+		fmt.Fprintf(&b, ", %d unjudged", c.Unjudged)
+	}
+	b.WriteByte('\n')
+	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
+		fmt.Fprintf(&b, "dropped: %d %s\n", s.Drops[reason], reason)
+	}
+	if s.TraceLost > 0 {
+		fmt.Fprintf(&b, "trace events lost: %d\n", s.TraceLost)
+	}
+	return b.String()
+}
+
+func counts(m map[hooks.Fate]uint64, order ...hooks.Fate) string {
+	parts := make([]string, 0, len(order))
+	for _, f := range order {
+		parts = append(parts, fmt.Sprintf("%d %s", m[f], f))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// appendIndented appends what write writes, each line set in by four.
+func appendIndented(b []byte, write func(*bytes.Buffer) error) []byte {
+	var w bytes.Buffer
+	// A bytes.Buffer takes everything, so there is no error to see.
+	_ = write(&w)
+	for l := range bytes.Lines(w.Bytes()) {
+		if len(bytes.TrimSpace(l)) > 0 {
+			b = append(b, "    "...)
+		}
+		b = append(b, l...)
+	}
+	return b
+}

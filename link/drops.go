@@ -1,0 +1,97 @@
+package link
+
+import (
+	"maps"
+	"sync/atomic"
+)
+
+// reason is why a packet was dropped.
+type reason int
+
+const (
+	dropNotIP reason = iota
+	dropEmpty
+	dropMalformed
+	dropTooManySegments
+	dropSegmentTooLarge
+	dropReadError
+	dropDetached
+	dropLinkDown
+	dropClosed
+	dropNoBuffers
+	dropWriteError
+	numReasons
+)
+
+// reasons is the closed list: name and documentation of each reason.
+var reasons = [numReasons]struct{ name, doc string }{
+	dropNotIP:           {"link-not-ip", "inbound: the version nibble is neither 4 nor 6"},
+	dropEmpty:           {"link-empty", "inbound: a packet of no bytes"},
+	dropMalformed:       {"link-malformed", "inbound: the device's virtio-net header does not fit the packet"},
+	dropTooManySegments: {"link-too-many-segments", "inbound: a super-segment had more segments than there were buffers; the first ones were delivered, one drop stands for all the others"},
+	dropSegmentTooLarge: {"link-segment-too-large", "inbound: a segment of a super-segment was longer than its buffer, because the device's MTU was raised just before"},
+	dropReadError:       {"link-read-error", "inbound: reading the device failed"},
+	dropDetached:        {"link-detached", "inbound: netstack was just detached"},
+	dropLinkDown:        {"link-down", "outbound: the device is down"},
+	dropClosed:          {"link-closed", "outbound: the device is closed or gone"},
+	dropNoBuffers:       {"link-no-buffers", "outbound: the kernel had no memory for the packet"},
+	dropWriteError:      {"link-write-error", "outbound: the device refused the packet for another reason"},
+}
+
+func (r reason) String() string { return reasons[r].name }
+
+// DropReasons documents each name that may appear in Counters.Drops, in one
+// line.
+func DropReasons() map[string]string {
+	docs := make(map[string]string, numReasons)
+	for _, r := range reasons {
+		docs[r.name] = r.doc
+	}
+	return docs
+}
+
+// Counters count since the endpoint was made. Bytes are those of whole IP
+// packets.
+type Counters struct {
+	InPackets, InBytes   uint64 // handed to netstack
+	OutPackets, OutBytes uint64 // written to the device
+	// Drops counts by reason name what was neither, see DropReasons. Reasons
+	// that did not occur are left out.
+	Drops map[string]uint64
+}
+
+// counters are Counters while they move.
+type counters struct {
+	inPackets, inBytes, outPackets, outBytes atomic.Uint64
+
+	drops [numReasons]atomic.Uint64
+}
+
+func (c *counters) in(bytes int) {
+	c.inPackets.Add(1)
+	c.inBytes.Add(uint64(bytes))
+}
+
+func (c *counters) out(bytes int) {
+	c.outPackets.Add(1)
+	c.outBytes.Add(uint64(bytes))
+}
+
+// drop counts one and tells whether it is the first of its kind, which is the
+// one worth a log line.
+func (c *counters) drop(r reason) (first bool) { return c.drops[r].Add(1) == 1 }
+
+func (c *counters) snapshot() Counters {
+	s := Counters{
+		InPackets:  c.inPackets.Load(),
+		InBytes:    c.inBytes.Load(),
+		OutPackets: c.outPackets.Load(),
+		OutBytes:   c.outBytes.Load(),
+		Drops:      make(map[string]uint64),
+	}
+	for r := range c.drops {
+		s.Drops[reason(r).String()] = c.drops[r].Load()
+	}
+	maps.DeleteFunc(s.Drops, func(_ string, n uint64) bool { return n == 0 })
+	return s
+}

@@ -1,0 +1,57 @@
+package linktest
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// debianPackage names the Debian package of a tool that is called otherwise.
+var debianPackage = map[string]string{
+	"cc":   "gcc",
+	"curl": "curl",
+	"dig":  "bind9-dnsutils",
+	"ip":   "iproute2",
+	"nc":   "netcat-openbsd",
+	"ping": "iputils-ping",
+	"ss":   "iproute2",
+}
+
+// NeedTools skips the test when one of the named programs is not in PATH, and
+// says which one and which Debian package brings it. With CI=true it fails.
+func NeedTools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			pkg, ok := debianPackage[name]
+			if !ok {
+				pkg = name
+			}
+			SkipOrFail(t, "needs %s: make deps installs it (Debian package %s): %v", name, pkg, err)
+		}
+	}
+}
+
+// SkipOrFail ends the test because something it needs is missing here: as
+// skipped, or as failed when CI=true. The message names what is missing.
+func SkipOrFail(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI=true forbids to skip: "+format, args...)
+	}
+	t.Skipf(format, args...)
+}
+
+// ownFlags returns the flags given to this test binary that are not those of
+// package testing.
+func ownFlags() []string {
+	var own []string
+	flag.Visit(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") {
+			own = append(own, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return own
+}

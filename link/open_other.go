@@ -1,0 +1,25 @@
+//go:build !linux
+
+package link
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// Open fails: only Linux is told how to configure its side of the link. The
+// error wraps errors.ErrUnsupported.
+func Open(c Config) (*Device, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("create device %s on %s: %w: netstackd opens devices on Linux only", c.Name, runtime.GOOS, errors.ErrUnsupported)
+}
+
+// Up does nothing: no device is configured here.
+func (d *Device) Up() error { return nil }
+
+func (d *Device) keepAddresses(string) {}
+
+func (d *Device) kernelState() (State, error) { return State{}, errors.ErrUnsupported }

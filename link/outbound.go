@@ -1,0 +1,52 @@
+package link
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// WritePackets writes the packets to the device, one by one, and borrows them
+// until it returns. Each that cannot be written is dropped and counted by its
+// own reason, and does not keep the next from being tried. It returns how many
+// were written, and the first failure. It waits for nothing but the device.
+func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	var (
+		written int
+		failure tcpip.Error
+	)
+	for _, pkt := range pkts.AsSlice() {
+		n, err := e.mover.send(pkt)
+		if err == nil {
+			written++
+			e.counters.out(n)
+			continue
+		}
+		why, tcpipErr := judgeWrite(err)
+		// That the device is down or gone is told by who follows it.
+		if first := e.counters.drop(why); first && why != dropLinkDown && why != dropClosed {
+			e.log.WithError(err).WithField("len", n).Warn("writing to the device failed; further failures are only counted")
+		}
+		if failure == nil {
+			failure = tcpipErr
+		}
+	}
+	return written, failure
+}
+
+// judgeWrite names the reason of a failed write and what netstack is told.
+func judgeWrite(err error) (reason, tcpip.Error) {
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return dropClosed, &tcpip.ErrClosedForSend{}
+	case errors.Is(err, syscall.EIO):
+		// tun_get_user in drivers/net/tun.c: the device is not up.
+		return dropLinkDown, &tcpip.ErrNetworkUnreachable{}
+	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EAGAIN):
+		return dropNoBuffers, &tcpip.ErrNoBufferSpace{}
+	}
+	return dropWriteError, &tcpip.ErrInvalidEndpointState{}
+}

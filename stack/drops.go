@@ -1,0 +1,56 @@
+package stack
+
+// The reasons why this room refuses a connection or leaves a datagram
+// unanswered. The names are those of metrics, traces and capture comments, and
+// no other room uses them.
+const (
+	// DropConnectionLimit: a TCP connection over the limit of its service was
+	// reset.
+	DropConnectionLimit = "service-connection-limit"
+	// DropIdle: a TCP connection without progress for the idle time was reset.
+	DropIdle = "service-idle"
+	// DropLowSourcePort: a datagram to echo or chargen came from a port below
+	// 1024.
+	DropLowSourcePort = "service-low-source-port"
+	// DropNotToUnicast: a datagram to echo or chargen was sent to a broadcast
+	// or multicast address.
+	DropNotToUnicast = "service-not-to-unicast"
+	// DropNotFromUnicast: a datagram to echo or chargen came from a broadcast,
+	// multicast or unspecified address.
+	DropNotFromUnicast = "service-not-from-unicast"
+	// DropReplyFailed: the reply to a datagram could not be sent.
+	DropReplyFailed = "service-reply-failed"
+)
+
+// DropReasons documents each reason, one line each, by name. The caller owns
+// the map.
+func DropReasons() map[string]string {
+	return map[string]string{
+		DropConnectionLimit: "TCP connection over the limit of its service, reset",
+		DropIdle:            "TCP connection to a service without progress for too long, reset",
+		DropLowSourcePort:   "UDP datagram to echo or chargen from a source port below 1024, ignored so that no loop can be built",
+		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",
+		DropNotFromUnicast:  "UDP datagram to echo or chargen from a broadcast, multicast or unspecified address, ignored",
+		DropReplyFailed:     "UDP reply of a service that could not be sent: no route, or the link took it not",
+	}
+}
+
+// datagramReason is a place in datagramReasons.
+type datagramReason int
+
+const answerIt datagramReason = -1
+
+const (
+	lowSourcePort datagramReason = iota
+	notToUnicast
+	notFromUnicast
+	replyFailed
+)
+
+// datagramReasons names each datagramReason.
+var datagramReasons = [...]string{
+	lowSourcePort:  DropLowSourcePort,
+	notToUnicast:   DropNotToUnicast,
+	notFromUnicast: DropNotFromUnicast,
+	replyFailed:    DropReplyFailed,
+}

@@ -1,0 +1,160 @@
+package stack
+
+import (
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+)
+
+// A client of the page has to be done with its request and its reading in this
+// time, and may send no more header than this.
+const (
+	webHeaderTimeout = 10 * time.Second
+	webTimeout       = 30 * time.Second
+	webHeaderBytes   = 16 << 10
+)
+
+// webServer serves the page to the connections of one listener.
+type webServer struct {
+	server *http.Server
+	conns  *webListener
+	log    logrus.FieldLogger
+	open   sync.WaitGroup // connections that net/http has a goroutine for
+}
+
+func newWebServer(l *listener, p *page, lim limits, log logrus.FieldLogger) *webServer {
+	w := &webServer{conns: &webListener{l}, log: log}
+	w.server = &http.Server{
+		Handler:           p,
+		ReadHeaderTimeout: webHeaderTimeout,
+		ReadTimeout:       webTimeout,
+		WriteTimeout:      webTimeout,
+		IdleTimeout:       min(webTimeout, lim.idle),
+		MaxHeaderBytes:    webHeaderBytes,
+		ErrorLog:          newErrorLog(log),
+		ConnState:         w.count,
+		// The page answers OPTIONS like any other method it does not know.
+		DisableGeneralOptionsHandler: true,
+	}
+	return w
+}
+
+// count follows the connections, so that close can wait for them.
+func (w *webServer) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		w.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		w.open.Done()
+	}
+}
+
+// serve runs until the host closes, and then until every connection is done.
+func (w *webServer) serve() {
+	err := w.server.Serve(w.conns)
+	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, os.ErrClosed) {
+		w.log.WithField("service", w.conns.service).WithError(err).Error("listener failed")
+	}
+	w.open.Wait()
+}
+
+// close breaks every connection. serve returns after it.
+func (w *webServer) close() {
+	// The only error is that of closing the listener, which has none.
+	_ = w.server.Close()
+}
+
+// webListener shows a listener to net/http.
+type webListener struct{ *listener }
+
+var _ net.Listener = (*webListener)(nil)
+
+// Accept implements net.Listener.
+func (l *webListener) Accept() (net.Conn, error) {
+	ep, wq, err := l.next()
+	if err != nil {
+		return nil, err
+	}
+	return &webConn{TCPConn: gonet.NewTCPConn(wq, ep), release: sync.OnceFunc(l.release)}, nil
+}
+
+// Close implements net.Listener. Host.Close closes the listener itself.
+func (l *webListener) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *webListener) Addr() net.Addr {
+	a, terr := l.ep.GetLocalAddress()
+	if terr != nil {
+		return &net.TCPAddr{}
+	}
+	return net.TCPAddrFromAddrPort(toAddrPort(a))
+}
+
+// webConn gives its slot back when it is closed.
+type webConn struct {
+	*gonet.TCPConn
+	release func()
+}
+
+var _ net.Conn = (*webConn)(nil)
+
+// Close implements net.Conn.
+func (c *webConn) Close() error {
+	err := c.TCPConn.Close()
+	c.release()
+	return err
+}
+
+// newErrorLog is what net/http complains to: mostly about what clients do.
+func newErrorLog(to logrus.FieldLogger) *log.Logger {
+	return log.New(errorLines{to}, "", 0)
+}
+
+type errorLines struct{ to logrus.FieldLogger }
+
+func (e errorLines) Write(p []byte) (int, error) {
+	e.to.WithField("service", "http").Debug(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// ServeHTTP answers GET and HEAD of / with the page: HTML to a client that says
+// it reads HTML, plain text to any other.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	hdr := w.Header()
+	hdr.Set("X-Content-Type-Options", "nosniff")
+	hdr.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	hdr.Set("Referrer-Policy", "no-referrer")
+	hdr.Set("Cache-Control", "no-store")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		hdr.Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		return
+	}
+	if r.URL.Path != "/" {
+		http.Error(w, "there is one page here, and it is /", http.StatusNotFound)
+		return
+	}
+	hdr.Set("Vary", "Accept")
+	body, kind := p.text, "text/plain; charset=utf-8"
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		body, kind = p.html, "text/html; charset=utf-8"
+	}
+	hdr.Set("Content-Type", kind)
+	hdr.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == http.MethodHead {
+		return
+	}
+	// A client that is gone by now is its own affair.
+	_, _ = w.Write(body)
+}
+
+var _ http.Handler = (*page)(nil)

@@ -1,0 +1,140 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// listener accepts the TCP connections of one service, over IPv4 and IPv6, up
+// to its limit. One over the limit is accepted and reset at once, so that the
+// client learns of it instead of waiting in a full backlog.
+type listener struct {
+	service string
+	ep      tcpip.Endpoint
+	wq      waiter.Queue
+	entry   waiter.Entry
+	log     logrus.FieldLogger
+
+	// ready has room for one signal: netstack signals it when a connection
+	// waits to be accepted. Never closed.
+	ready chan struct{}
+	// done is Host.done: Host.Close closes it.
+	done <-chan struct{}
+	// slots holds one element for each open connection. Never closed.
+	slots chan struct{}
+	// full is true from the first refusal until a slot is given back, so that a
+	// flood is logged once.
+	full atomic.Bool
+
+	accepted atomic.Uint64
+	refused  atomic.Uint64
+	idled    atomic.Uint64
+}
+
+// listenTCP opens a listener on port of every address the host has or will
+// have. It starts no goroutine.
+func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done <-chan struct{}, log logrus.FieldLogger) (*listener, error) {
+	l := &listener{
+		service: service,
+		log:     log,
+		done:    done,
+		slots:   make(chan struct{}, lim.connections),
+	}
+	// An IPv6 endpoint bound to no address takes IPv4 too.
+	ep, terr := s.NewEndpoint(tcp.ProtocolNumber, ipv6.ProtocolNumber, &l.wq)
+	if terr != nil {
+		return nil, asError(terr, "open %s on TCP port %d", service, port)
+	}
+	ep.SocketOptions().SetV6Only(false)
+	// Accepted connections inherit it, for what netstack still holds after the
+	// service is done. It is longer than the idle time so that the service,
+	// which counts and sends a reset, gives up first.
+	timeout := tcpip.TCPUserTimeoutOption(2 * lim.idle)
+	if terr := ep.SetSockOpt(&timeout); terr != nil {
+		ep.Close()
+		return nil, asError(terr, "set user timeout of %s", service)
+	}
+	if terr := ep.Bind(tcpip.FullAddress{Port: port}); terr != nil {
+		ep.Close()
+		return nil, asError(terr, "bind %s to TCP port %d", service, port)
+	}
+	if terr := ep.Listen(lim.backlog); terr != nil {
+		ep.Close()
+		return nil, asError(terr, "listen for %s on TCP port %d", service, port)
+	}
+	l.ep = ep
+	l.entry, l.ready = waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
+	l.wq.EventRegister(&l.entry)
+	return l, nil
+}
+
+// next waits for a connection that fits the limit and takes a slot for it. The
+// caller owns the connection and gives the slot back with release. After close
+// the error wraps os.ErrClosed.
+func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
+	for {
+		select {
+		case <-l.done:
+			return nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
+		default:
+		}
+		ep, wq, terr := l.ep.Accept(nil)
+		switch terr.(type) {
+		case nil:
+		case *tcpip.ErrWouldBlock:
+			select {
+			case <-l.ready:
+			case <-l.done:
+			}
+			continue
+		default:
+			return nil, nil, asError(terr, "accept %s", l.service)
+		}
+		select {
+		case l.slots <- struct{}{}:
+			l.accepted.Add(1)
+			return ep, wq, nil
+		default:
+			l.refuse(ep)
+		}
+	}
+}
+
+func (l *listener) refuse(ep tcpip.Endpoint) {
+	reset(ep)
+	l.refused.Add(1)
+	if l.full.CompareAndSwap(false, true) {
+		l.log.WithFields(logrus.Fields{"service": l.service, "limit": cap(l.slots), "reason": DropConnectionLimit}).
+			Warn("connection limit reached, refusing more")
+	}
+}
+
+// release gives back the slot of a connection that is over.
+func (l *listener) release() {
+	<-l.slots
+	l.full.Store(false)
+}
+
+// open is how many connections hold a slot.
+func (l *listener) open() int { return len(l.slots) }
+
+// close stops listening. Connections that nobody accepted are reset. next
+// returns once done is closed.
+func (l *listener) close() {
+	l.wq.EventUnregister(&l.entry)
+	l.ep.Close()
+}
+
+// reset ends a connection with RST and frees what it holds.
+func reset(ep tcpip.Endpoint) {
+	ep.Abort()
+	ep.Close()
+}

@@ -1,0 +1,35 @@
+package stack
+
+import (
+	"time"
+
+	"github.com/sirupsen/logrus"
+	gvisorlog "gvisor.dev/gvisor/pkg/log"
+)
+
+// SetProcessLog sends the log lines that netstack writes on its own account
+// (martian packets, handshakes that failed) to log, each with the field
+// "from" set to "netstack". netstack has one log for the whole process and
+// writes it to standard error in a format of its own until this is called, so
+// this is for a program's main, once, before New; it is not for libraries.
+func SetProcessLog(log logrus.FieldLogger) {
+	gvisorlog.SetTarget(logEmitter{log.WithField("from", "netstack")})
+}
+
+// logEmitter writes netstack's log lines to logrus. netstack's levels are
+// lowered by one: what it warns of is what a peer did, not a fault of the host.
+type logEmitter struct {
+	log *logrus.Entry
+}
+
+var _ gvisorlog.Emitter = logEmitter{}
+
+// Emit implements gvisorlog.Emitter. It is safe for concurrent use.
+func (e logEmitter) Emit(_ int, level gvisorlog.Level, _ time.Time, format string, args ...any) {
+	switch level {
+	case gvisorlog.Warning:
+		e.log.Infof(format, args...)
+	default:
+		e.log.Debugf(format, args...)
+	}
+}

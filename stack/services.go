@@ -1,0 +1,67 @@
+package stack
+
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+)
+
+// definition is one service: a name, a port, and what answers on it. Exactly
+// what is not nil is opened.
+type definition struct {
+	name  string
+	port  uint16
+	about string // for the page
+
+	// stream serves one TCP connection and returns when it is over. The caller
+	// closes the connection: gracefully after nil, with a reset after an error.
+	stream func(*stream) error
+
+	// datagram answers one UDP datagram. nil opens no UDP port.
+	datagram responder
+
+	// web serves HTTP on the TCP port instead of stream.
+	web bool
+}
+
+// responder makes a reply out of request, which it may hand back as it is. It
+// owns request either way; the caller owns the reply. ok is false when there is
+// nothing to send.
+type responder func(request buffer.Buffer) (reply buffer.Buffer, ok bool)
+
+// catalogue is every service there is, in the order of the ports.
+func catalogue() []definition {
+	return []definition{
+		{name: "echo", port: 7, about: "sends back what it gets (RFC 862)", stream: echoStream, datagram: echoDatagram},
+		{name: "discard", port: 9, about: "throws away what it gets (RFC 863)", stream: discardStream, datagram: discardDatagram},
+		{name: "chargen", port: 19, about: "sends lines of characters (RFC 864)", stream: chargenStream, datagram: chargenDatagram},
+		{name: "http", port: 80, about: "this page", web: true},
+	}
+}
+
+// ServiceNames are the names of all services, in the order of their ports.
+func ServiceNames() []string {
+	var names []string
+	for _, d := range catalogue() {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// limits bound what clients may hold. They are the same for every service.
+type limits struct {
+	connections int           // TCP connections of one service at a time
+	backlog     int           // TCP connections waiting to be accepted, and as many half open
+	idle        time.Duration // a TCP connection without progress for so long is closed
+}
+
+// defaultLimits are those of every host. A stalled client makes netstack hold
+// up to two buffers for it, so the connections of a service can pin about 2 GiB
+// for the idle time; the page needs no more room than that either.
+func defaultLimits() limits {
+	return limits{
+		connections: 1024,
+		backlog:     1024,
+		idle:        5 * time.Minute,
+	}
+}

@@ -1,0 +1,193 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+var (
+	// errWouldBlock is what tryRead and tryWrite return when the peer has to
+	// act first; wait waits for it.
+	errWouldBlock = errors.New("would block")
+
+	// errIdle is a connection without progress for the idle time.
+	errIdle = errors.New("no progress for too long")
+)
+
+// stream is one accepted TCP connection in the hands of the one goroutine that
+// serves it. It is not safe for concurrent use.
+//
+// It is leaner than a net.Conn on purpose: one registration with netstack and
+// one timer serve the whole connection, and reading never needs a buffer before
+// there is something to read.
+type stream struct {
+	ep    tcpip.Endpoint
+	wq    *waiter.Queue
+	entry waiter.Entry
+
+	// ready has room for one signal: netstack signals it whenever the
+	// connection became readable, writable or broken. Never closed.
+	ready chan struct{}
+	// done is Host.done: Host.Close closes it.
+	done <-chan struct{}
+
+	idle  time.Duration
+	timer *time.Timer // runs out idle after the last progress before a wait
+	armed bool        // timer was set since the last progress
+
+	source bytes.Reader // what tryWrite hands to netstack, kept to not allocate
+}
+
+// newStream takes over ep, which its caller must not use any more.
+func newStream(ep tcpip.Endpoint, wq *waiter.Queue, idle time.Duration, done <-chan struct{}) *stream {
+	s := &stream{ep: ep, wq: wq, idle: idle, done: done, timer: time.NewTimer(idle)}
+	s.timer.Stop()
+	s.entry, s.ready = waiter.NewChannelEntry(
+		waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
+	wq.EventRegister(&s.entry)
+	return s
+}
+
+// tryRead reads what there is, without waiting: errWouldBlock when there is
+// nothing yet, io.EOF after the peer's FIN.
+func (s *stream) tryRead(p []byte) (int, error) {
+	dst := tcpip.SliceWriter(p)
+	n, err := s.readTo(&dst)
+	if n > 0 {
+		s.armed = false
+	}
+	return n, err
+}
+
+// skip throws away what there is to read. Unlike tryRead it is no progress: a
+// client that only sends to a service that only sends is as good as stalled.
+func (s *stream) skip() error {
+	_, err := s.readTo(io.Discard)
+	return err
+}
+
+func (s *stream) readTo(dst io.Writer) (int, error) {
+	res, terr := s.ep.Read(dst, tcpip.ReadOptions{})
+	switch terr.(type) {
+	case nil:
+		// The receive buffer is tuned by what was taken out of it.
+		s.ep.ModerateRecvBuf(res.Count)
+		return res.Count, nil
+	case *tcpip.ErrWouldBlock:
+		return 0, errWouldBlock
+	case *tcpip.ErrClosedForReceive:
+		return 0, io.EOF
+	}
+	return 0, asError(terr, "read connection")
+}
+
+// tryWrite writes what fits, without waiting: errWouldBlock when nothing does.
+func (s *stream) tryWrite(p []byte) (int, error) {
+	s.source.Reset(p)
+	n, terr := s.ep.Write(&s.source, tcpip.WriteOptions{})
+	s.source.Reset(nil)
+	switch terr.(type) {
+	case nil:
+		if n > 0 {
+			s.armed = false
+		}
+		return int(n), nil
+	case *tcpip.ErrWouldBlock:
+		return 0, errWouldBlock
+	}
+	return 0, asError(terr, "write connection")
+}
+
+// write writes all of p, waiting as long as the peer makes progress.
+func (s *stream) write(p []byte) error {
+	for len(p) > 0 {
+		n, err := s.tryWrite(p)
+		p = p[n:]
+		if err == errWouldBlock {
+			err = s.wait()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits until something about the connection changed, which may be
+// nothing of interest: try again. It gives up with errIdle when the time since
+// the last progress is over, and with os.ErrClosed when the host closes.
+func (s *stream) wait() error {
+	if !s.armed {
+		s.timer.Reset(s.idle)
+		s.armed = true
+	}
+	select {
+	case <-s.ready:
+		return s.running()
+	case <-s.timer.C:
+		return errIdle
+	case <-s.done:
+		return s.running()
+	}
+}
+
+// running is an error once the host closes. A loop that may never wait asks it.
+func (s *stream) running() error {
+	select {
+	case <-s.done:
+		return fmt.Errorf("serve connection: %w", os.ErrClosed)
+	default:
+		return nil
+	}
+}
+
+// finish sends what is still to be sent and then FIN, and waits until the peer
+// has acknowledged all of it, so that a connection counts against its limit for
+// as long as netstack holds data for it. It does not wait longer than idle.
+func (s *stream) finish() error {
+	if terr := s.ep.Shutdown(tcpip.ShutdownWrite); terr != nil {
+		return asError(terr, "shut connection down")
+	}
+	s.armed = false
+	for {
+		switch tcp.EndpointState(s.ep.State()) {
+		case tcp.StateClose, tcp.StateTimeWait:
+			return nil
+		case tcp.StateError:
+			return errors.New("finish connection: reset by the client")
+		}
+		if err := s.wait(); err != nil {
+			return err
+		}
+	}
+}
+
+// close frees the connection: with a reset unless finish ended it.
+func (s *stream) close(graceful bool) {
+	s.timer.Stop()
+	s.wq.EventUnregister(&s.entry)
+	if graceful {
+		s.ep.Close()
+		return
+	}
+	reset(s.ep)
+}
+
+// remote is the client, for the log.
+func (s *stream) remote() string { return remoteOf(s.ep) }
+
+func remoteOf(ep tcpip.Endpoint) string {
+	a, terr := ep.GetRemoteAddress()
+	if terr != nil {
+		return ""
+	}
+	return fmt.Sprint(toAddrPort(a))
+}
