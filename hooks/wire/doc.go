@@ -17,7 +17,17 @@
 //     shape of a packet.
 //   - verdict.go: [Packet.Checksums], which compares each checksum seen with
 //     the one computed by hand.
-//   - explain.go and its kin: [Explain], the patient teacher.
+//   - names.go, names_icmp.go: numbers in words: [ProtocolName],
+//     [ICMPTypeName], [TCPFlagString] and others.
+//   - explain.go: [Explain], the patient teacher. teller.go sets its page, and
+//     a file for each part of a packet says what stands there:
+//     explain_ipv4.go and explain_ipv4_options.go, explain_ipv6.go and
+//     explain_ipv6_extensions.go, explain_icmp.go, explain_icmpv6.go,
+//     explain_tcp.go, explain_udp.go. explain_problem.go tells what is wrong,
+//     explain_checksum.go and explain_verdict.go work out a checksum on paper.
+//   - explain_reply.go: [ExplainReply], how an echo reply is built from its
+//     request, with explain_reply_ip.go, explain_reply_options.go and
+//     explain_reply_icmp.go.
 //
 // All numbers are in network byte order on the wire and in host order in the
 // structs. Decoding borrows: a [Packet] points into the bytes it was decoded

@@ -7,8 +7,8 @@ import (
 
 // Explain writes to w what the packet b says, as a patient teacher would: each
 // field with its offset, length, bytes and meaning, then each checksum worked
-// out as a column of words. It is plain UTF-8 text, at most about 100 columns
-// wide, and some tens of kilobytes at most, however long the packet.
+// out as a column of words. It is plain UTF-8 text, about 100 columns wide, and
+// never more than 256 KiB of it, however long the packet.
 //
 // Any bytes can be explained: what is malformed or cut short is told as far as
 // it goes, with what is wrong in words. Explain borrows b during the call and
@@ -97,6 +97,11 @@ func (t *teller) upper(p *Packet) {
 	if p.Version == 6 && isExtension(p.Protocol) && p.Fragment.Offset == 0 {
 		// The chain ended inside an extension header, which has been told.
 		return
+	}
+	if p.Version == 6 && p.Fragment.More && p.Upper == "" && checksummed(p) != "" && p.Fragment.Offset == 0 {
+		t.line("")
+		t.text("This first fragment ends inside the next header. Over IPv6 it must hold all headers whole (RFC 7112 §5); " +
+			"a host may drop it and send a Parameter Problem, code 3 (RFC 8200 §4.5).")
 	}
 	switch {
 	case p.Fragment.Offset != 0:

@@ -153,7 +153,7 @@ func (t *teller) neighborOptions() {
 			if length == 0 {
 				return "0: wrong, the packet must be dropped (RFC 4861 §4.6)"
 			}
-			return fmt.Sprintf("%d units of 8 bytes, with type and length", b[0])
+			return count(int(b[0]), "unit") + " of 8 bytes, with type and length"
 		})
 		if length == 0 {
 			t.rest("Unreadable", "where the next option begins, nobody can say")

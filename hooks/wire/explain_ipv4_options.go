@@ -59,6 +59,9 @@ func (t *teller) ipv4Option(typ uint8, start, length int) {
 		pointer := t.pointer(start, length, 4, 4)
 		for slot := 4; t.at < t.end && !t.cut; slot += 4 {
 			t.field(4, fmt.Sprintf("Address %d", slot/4), func(b []byte) string {
+				if typ == OptionRecordRoute && slot >= pointer && be32(b) == 0 {
+					return "free"
+				}
 				return fmt.Sprintf("%s: %s", addressWords(b), slotWords(typ, slot, pointer))
 			})
 		}
@@ -114,11 +117,16 @@ func (t *teller) timestamps(start, length int) {
 	}
 	pointer := t.pointer(start, length, 5, size)
 	b := t.field(1, "Overflow, Flag", says(""))
-	t.bits(b, 0, 3, "Overflow", "%d hosts or routers found no room", bitsOf(b, 0, 3))
+	t.bits(b, 0, 3, "Overflow", "%d found no room for a timestamp", bitsOf(b, 0, 3))
 	t.bits(b, 4, 7, "Flag", "%s", timestampFlagWords(bitsOf(b, 4, 7)))
 	for slot := 5; t.at < t.end && !t.cut; slot += size {
 		if size == 8 {
-			t.field(4, "Address", addressWords)
+			t.field(4, "Address", func(b []byte) string {
+				if be32(b) == 0 {
+					return "free"
+				}
+				return addressWords(b)
+			})
 		}
 		t.field(4, "Timestamp", func(b []byte) string {
 			if slot >= pointer {

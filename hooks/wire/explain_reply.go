@@ -137,6 +137,9 @@ func (r *replyTeller) judgement() {
 			wrong = append(wrong, fmt.Sprintf("%s (byte %d)", s.field, s.at))
 		}
 	}
+	if offence := r.routeOffence(); offence != "" {
+		wrong = append(wrong, "the source route")
+	}
 	if len(wrong) == 0 {
 		r.text("Every field of the reply is what it has to be.")
 		return

@@ -21,7 +21,7 @@ func (r *replyTeller) icmpSteps() {
 	})
 	r.add(step{
 		at: at + 1, n: 1, field: "Code", how: "copied", values: change(was.Code, is.Code),
-		why: fmt.Sprintf("0 in both (%s).", rfc), wrong: mustBe(is.Code, was.Code),
+		why: fmt.Sprintf("%s knows no code but 0.", rfc), wrong: mustBe(is.Code, was.Code),
 	})
 	r.checksumStep(layer, "Checksum", sum)
 	r.add(step{
@@ -66,9 +66,9 @@ func (r *replyTeller) shortcut() {
 		r.text("Of all the words that the ICMP checksum counts, one has changed: Type and Code, from 0x%04x to 0x%04x. The "+
 			"sum is 0x0800 less, so its complement is 0x0800 more.", m, m1)
 	} else {
-		r.text("Of all the words that the ICMPv6 checksum counts, one has changed: Type and Code, from 0x%04x to 0x%04x. "+
-			"(The addresses of the pseudo-header have changed places, and a sum does not care for the order.) The sum is "+
-			"0x0100 more, so its complement is 0x0100 less; in one's complement that is: plus ~0100 = feff.", m, m1)
+		r.text("Of all the words that the ICMPv6 message holds, one has changed: Type and Code, from 0x%04x to 0x%04x. "+
+			"%s The sum is 0x0100 more, so its complement is 0x0100 less; in one's complement that is: plus "+
+			"~0100 = feff.", m, m1, r.swapWords())
 	}
 	step := Sum([]byte{byte(m >> 8), byte(m), byte(^m1 >> 8), byte(^m1)}, 0) // m - m'
 	plain := uint32(was.Seen) + uint32(step)
@@ -97,6 +97,15 @@ func (r *replyTeller) shortcut() {
 	r.line("    HC' = ~%04x  =    %04x", sum, ^uint16(sum))
 	r.line("")
 	r.shortcutVerdict(short, was, is)
+}
+
+// swapWords says what the pseudo-header does to the sum.
+func (r *replyTeller) swapWords() string {
+	if r.reply.Src == r.request.FinalDst() && r.reply.FinalDst() == r.request.Src {
+		return "(The addresses of the pseudo-header have changed places, and a sum does not care for the order.)"
+	}
+	return "(But the addresses of the pseudo-header are others than the request's, so the short way would have to " +
+		"count their words too; here it does not.)"
 }
 
 // shortcutVerdict says whether the reply at hand agrees.

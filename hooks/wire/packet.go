@@ -50,7 +50,7 @@ type Packet struct {
 
 	// Upper names the upper-layer header that was decoded, and with it which
 	// of ICMP, TCP and UDP is meaningful; empty if none, as in any fragment
-	// but the first, and in a first one of IPv4 too short for the header.
+	// but the first, and in a first one too short for the header.
 	Upper Layer
 	ICMP  ICMP
 	TCP   TCP

@@ -73,20 +73,9 @@ func (p *Packet) decodeUpper() bool {
 	return true
 }
 
-// short handles n bytes where an upper-layer header has at least limit. In a
-// first fragment of IPv4 that is no fault: the rest of the header comes in the
-// next (RFC 791 §3.2 cuts at any 8 bytes), and Upper stays empty. Over IPv6
-// the first fragment must hold it whole (RFC 7112 §5).
-func (p *Packet) short(reason string, layer Layer, n, limit int) bool {
-	if p.Version == 4 && p.Fragment.More {
-		return true
-	}
-	return p.fail(reason, layer, p.Payload, n, limit)
-}
-
 func (p *Packet) decodeICMP(layer Layer, b []byte) bool {
 	if len(b) < icmpHeaderLen {
-		return p.short(ReasonShortICMP, layer, len(b), icmpHeaderLen)
+		return p.fail(ReasonShortICMP, layer, p.Payload, len(b), icmpHeaderLen)
 	}
 	p.Upper = layer
 	p.ICMP = ICMP{
@@ -101,7 +90,7 @@ func (p *Packet) decodeICMP(layer Layer, b []byte) bool {
 
 func (p *Packet) decodeTCP(b []byte) bool {
 	if len(b) < tcpHeaderLen {
-		return p.short(ReasonShortTCP, LayerTCP, len(b), tcpHeaderLen)
+		return p.fail(ReasonShortTCP, LayerTCP, p.Payload, len(b), tcpHeaderLen)
 	}
 	p.TCP = TCP{
 		SrcPort:    binary.BigEndian.Uint16(b[0:2]),
@@ -127,7 +116,7 @@ func (p *Packet) decodeTCP(b []byte) bool {
 
 func (p *Packet) decodeUDP(b []byte) bool {
 	if len(b) < udpHeaderLen {
-		return p.short(ReasonShortUDP, LayerUDP, len(b), udpHeaderLen)
+		return p.fail(ReasonShortUDP, LayerUDP, p.Payload, len(b), udpHeaderLen)
 	}
 	p.UDP = UDP{
 		SrcPort:  binary.BigEndian.Uint16(b[0:2]),
