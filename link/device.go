@@ -140,7 +140,12 @@ func (d *Device) State() (State, error) {
 		return State{}, fmt.Errorf("read state of %s: %w", d.name, os.ErrClosed)
 	}
 	if d.index != 0 {
-		return d.kernelState()
+		st, err := d.kernelState()
+		if d.closing.Load() {
+			// Half of it may have been read of a device that was no more.
+			return State{}, fmt.Errorf("read state of %s: %w", d.name, os.ErrClosed)
+		}
+		return st, err
 	}
 	if s, ok := d.tun.(Stater); ok {
 		return s.State()

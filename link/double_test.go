@@ -1,7 +1,6 @@
 package link_test
 
 import (
-	"encoding/binary"
 	"strings"
 	"sync"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"netstackd/link"
@@ -62,17 +60,6 @@ func (c *collector) next(t *testing.T) delivered {
 	}
 }
 
-// nextWith is the next packet delivered that contains s; others, which a kernel
-// sends by itself, are skipped.
-func (c *collector) nextWith(t *testing.T, s string) delivered {
-	t.Helper()
-	for {
-		if d := c.next(t); strings.Contains(d.bytes, s) {
-			return d
-		}
-	}
-}
-
 // packet4 is an IPv4 header and enough bytes to be n long.
 func packet4(n int) []byte {
 	b := make([]byte, n)
@@ -87,39 +74,6 @@ func packet4(n int) []byte {
 func packet6(n int) []byte {
 	b := packet4(n)
 	b[0] = 0x60
-	return b
-}
-
-// udpPacket is a whole UDP packet with right checksums.
-func udpPacket(src, dst tcpip.Address, sport, dport uint16, payload string) []byte {
-	udpLen := header.UDPMinimumSize + len(payload)
-	ipLen := header.IPv4MinimumSize
-	if src.Len() == header.IPv6AddressSize {
-		ipLen = header.IPv6MinimumSize
-	}
-	b := make([]byte, ipLen+udpLen)
-	if ipLen == header.IPv4MinimumSize {
-		ip := header.IPv4(b)
-		ip.Encode(&header.IPv4Fields{TotalLength: uint16(len(b)), TTL: 64, Protocol: uint8(header.UDPProtocolNumber), SrcAddr: src, DstAddr: dst})
-		ip.SetChecksum(^ip.CalculateChecksum())
-	} else {
-		header.IPv6(b).Encode(&header.IPv6Fields{PayloadLength: uint16(udpLen), TransportProtocol: header.UDPProtocolNumber, HopLimit: 64, SrcAddr: src, DstAddr: dst})
-	}
-	udp := b[ipLen:]
-	header.UDP(udp).Encode(&header.UDPFields{SrcPort: sport, DstPort: dport, Length: uint16(udpLen)})
-	copy(udp[header.UDPMinimumSize:], payload)
-	sum := uint32(header.PseudoHeaderChecksum(header.UDPProtocolNumber, src, dst, uint16(udpLen)))
-	for i := 0; i < len(udp); i += 2 {
-		if i+1 == len(udp) {
-			sum += uint32(udp[i]) << 8
-		} else {
-			sum += uint32(binary.BigEndian.Uint16(udp[i:]))
-		}
-	}
-	for sum>>16 != 0 {
-		sum = sum&0xffff + sum>>16
-	}
-	binary.BigEndian.PutUint16(udp[6:], ^uint16(sum))
 	return b
 }
 

@@ -9,8 +9,7 @@ import (
 type reason int
 
 const (
-	dropNotIP reason = iota
-	dropEmpty
+	dropEmpty reason = iota
 	dropMalformed
 	dropTooManySegments
 	dropSegmentTooLarge
@@ -25,7 +24,6 @@ const (
 
 // reasons is the closed list: name and documentation of each reason.
 var reasons = [numReasons]struct{ name, doc string }{
-	dropNotIP:           {"link-not-ip", "inbound: the version nibble is neither 4 nor 6"},
 	dropEmpty:           {"link-empty", "inbound: a packet of no bytes"},
 	dropMalformed:       {"link-malformed", "inbound: the device's virtio-net header does not fit the packet"},
 	dropTooManySegments: {"link-too-many-segments", "inbound: a super-segment had more segments than there were buffers; the first ones were delivered, one drop stands for all the others"},

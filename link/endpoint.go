@@ -45,6 +45,8 @@ type Endpoint struct {
 	mtu      atomic.Uint32 // bytes
 	linkAddr atomic.Value  // tcpip.LinkAddress; a TUN has none, netstack may set one
 
+	follower follower // of the follower goroutine
+
 	// done is closed, once, by die.
 	done chan struct{}
 
@@ -75,11 +77,12 @@ func NewEndpoint(dev *Device, o Options) *Endpoint {
 	e := &Endpoint{dev: dev, log: o.Log.WithField("device", dev.name), done: make(chan struct{})}
 	e.changed = sync.NewCond(&e.mu)
 	e.mover = newPortable(dev.tun, &e.counters)
-	mtu := defaultMTU
+	e.follower.e = e
+	e.setMTU(defaultMTU)
 	if st, err := dev.State(); err == nil {
-		mtu = st.MTU
+		e.setMTU(st.MTU)
+		e.follower.known, e.follower.last = true, st
 	}
-	e.setMTU(mtu)
 	return e
 }
 

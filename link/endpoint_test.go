@@ -272,9 +272,11 @@ func TestEventsFollowed(t *testing.T) {
 	set := func(s link.State, err error, event tun.Event) {
 		t.Helper()
 		dev.SetState(s, err)
+		looks := dev.Looks()
 		eventually(t, "event", func() bool { return dev.SendEvent(event) == nil })
+		eventually(t, "look", func() bool { return dev.Looks() > looks })
 	}
-	set(link.State{Name: "fake", Up: true, MTU: 1500}, nil, tun.EventUp)
+	eventually(t, "first look", func() bool { return dev.Looks() == 2 }) // after NewEndpoint's
 	set(link.State{Name: "fake", Up: true, MTU: 9000}, nil, tun.EventMTUUpdate)
 	waitLog(t, logged, "MTU changed", 1)
 	if e.MTU() != 9000 {

@@ -18,7 +18,8 @@ import (
 const lookEvery = 5 * time.Second
 
 // follower watches a device on behalf of an endpoint and says in the log what
-// changed. It belongs to one followLoop.
+// changed, also while the endpoint was detached. It belongs to the followLoop that
+// runs; the next one waits for that to end.
 type follower struct {
 	e      *Endpoint
 	known  bool // last has been read
@@ -39,7 +40,7 @@ func (e *Endpoint) followLoop(stop <-chan struct{}, previous <-chan struct{}, en
 	if previous != nil {
 		<-previous
 	}
-	f := &follower{e: e}
+	f := &e.follower
 	f.look()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
@@ -37,26 +38,69 @@ func setKeepAddrOnDown(root, name string, log logrus.FieldLogger) {
 	}
 }
 
-// Up gives the device its addresses and brings it up. IPv6 addresses are usable
+// Up brings the device up and gives it its addresses. IPv6 addresses are usable
 // at once: they skip duplicate address detection (IFA_F_NODAD), which has nobody
-// to ask on this link. Call it when netstack is attached. Calling it again puts
-// back what is missing. After an error the device is to be closed.
+// to ask on this link, and Up waits the moment until the kernel delivers to them.
+// Call it when netstack is attached. Calling it again puts back what is missing.
+// After an error the device is to be closed.
 func (d *Device) Up() error {
 	if d.index == 0 {
 		return nil // wrapped: configured by somebody else
 	}
 	// By index: the device may have been renamed, and its old name given away.
 	l := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: d.index}}
+	if err := netlink.LinkSetUp(l); err != nil {
+		return fmt.Errorf("bring %s up: %w", d.name, err)
+	}
+	// Not before it is up: of an IPv6 address that is added while the device
+	// comes up the kernel may forget the route to the peer.
 	for _, a := range d.kernel {
 		if err := netlink.AddrAdd(l, a.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("add address %v to %s: %w", a, d.name, err)
 		}
 	}
-	if err := netlink.LinkSetUp(l); err != nil {
-		return fmt.Errorf("bring %s up: %w", d.name, err)
-	}
 	d.configured.Store(true)
+	d.awaitIPv6()
 	return nil
+}
+
+// How long the kernel may take to use an address, and how often it is asked.
+const (
+	usePatience = 2 * time.Second
+	useInterval = time.Millisecond
+)
+
+// awaitIPv6 waits until the kernel delivers to its IPv6 addresses and sends to
+// netstack's from them. Even without duplicate address detection that is a work
+// queue's turn after the address is there: addrconf_dad_work in net/ipv6/addrconf.c
+// adds its route to the local table, then the one to the peer. What netstack
+// answers before is lost.
+func (d *Device) awaitIPv6() {
+	deadline := time.Now().Add(usePatience)
+	for _, a := range d.kernel {
+		if !a.Local.Addr().Is6() {
+			continue
+		}
+		for !isLocal(a.Local.Addr()) || a.Peer.IsValid() && !d.leadsTo(a.Peer) {
+			if time.Now().After(deadline) {
+				d.log.WithField("addr", a).Warn("the kernel does not use its address yet; packets to it may be lost")
+				break
+			}
+			time.Sleep(useInterval)
+		}
+	}
+}
+
+// isLocal tells whether the kernel would deliver a packet to addr to itself.
+func isLocal(addr netip.Addr) bool {
+	routes, err := netlink.RouteGet(addr.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+}
+
+// leadsTo tells whether the kernel would send a packet to addr out of the device.
+func (d *Device) leadsTo(addr netip.Addr) bool {
+	routes, err := netlink.RouteGet(addr.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].LinkIndex == d.index
 }
 
 // netlink is the address in that library's terms.

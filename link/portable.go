@@ -9,7 +9,6 @@ import (
 
 	"golang.zx2c4.com/wireguard/tun"
 	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
@@ -154,23 +153,20 @@ func (p *portable) send(pkt *stack.PacketBuffer) (int, error) {
 }
 
 // newInbound copies a packet into a buffer of its own size, for netstack may
-// keep it long. It returns nil when it is no IP packet, and counts that.
+// keep it long. One whose version is neither 4 nor 6 goes on without a protocol
+// number: the hooks see it as what it is, and netstack discards it. A packet of
+// no bytes is none: it is counted, and the result nil.
 func newInbound(packet []byte, c *counters) *stack.PacketBuffer {
 	if len(packet) == 0 {
 		c.drop(dropEmpty)
 		return nil
 	}
-	var protocol tcpip.NetworkProtocolNumber
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
 	switch packet[0] >> 4 {
 	case header.IPv4Version:
-		protocol = header.IPv4ProtocolNumber
+		pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
 	case header.IPv6Version:
-		protocol = header.IPv6ProtocolNumber
-	default:
-		c.drop(dropNotIP)
-		return nil
+		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
 	}
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
-	pkt.NetworkProtocolNumber = protocol
 	return pkt
 }

@@ -92,28 +92,6 @@ func checkPrefix(p netip.Prefix) error {
 	return nil
 }
 
-// prefixes are all the prefixes that the link lays claim to, masked, each once.
-func (c *Config) prefixes() []netip.Prefix {
-	var all []netip.Prefix
-	seen := make(map[netip.Prefix]bool)
-	add := func(p netip.Prefix) {
-		if p = p.Masked(); !seen[p] {
-			seen[p] = true
-			all = append(all, p)
-		}
-	}
-	for _, p := range c.Netstack {
-		add(p)
-	}
-	for _, a := range c.Kernel {
-		add(a.Local)
-		if a.Peer.IsValid() {
-			add(netip.PrefixFrom(a.Peer, a.Peer.BitLen()))
-		}
-	}
-	return all
-}
-
 // linkLocal6 is every link's own, RFC 4291 section 2.5.6: a route for it
 // conflicts with nothing.
 var linkLocal6 = netip.MustParsePrefix("fe80::/10")

@@ -85,15 +85,18 @@ func checkNameFree(name string) error {
 	if err != nil {
 		return fmt.Errorf("look up device %s: %w", name, err)
 	}
-	kind := l.Type()
-	if kind == "tuntap" || kind == "tun" {
-		kind = "TUN"
+	kind := l.Type() + " device"
+	switch l.Type() {
+	case "tuntap", "tun":
+		kind = "TUN device"
+	case "device": // hardware, and lo
+		kind = "network device"
 	}
 	as := ""
 	if l.Attrs().Name != name {
 		as = " as another name of " + l.Attrs().Name
 	}
-	return fmt.Errorf("create device %s: the name is in use by a %s device%s: %w: choose another name, or see what it is: ip -d link show %s",
+	return fmt.Errorf("create device %s: the name is in use by a %s%s: %w: choose another name, or see what it is: ip -d link show %s",
 		name, kind, as, unix.EBUSY, shellQuote(name))
 }
 
@@ -158,6 +161,28 @@ func (c *Config) checkRoutes() error {
 		}
 	}
 	return nil
+}
+
+// prefixes are all the prefixes that the link lays claim to, masked, each once.
+func (c *Config) prefixes() []netip.Prefix {
+	var all []netip.Prefix
+	seen := make(map[netip.Prefix]bool)
+	add := func(p netip.Prefix) {
+		if p = p.Masked(); !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	for _, p := range c.Netstack {
+		add(p)
+	}
+	for _, a := range c.Kernel {
+		add(a.Local)
+		if a.Peer.IsValid() {
+			add(netip.PrefixFrom(a.Peer, a.Peer.BitLen()))
+		}
+	}
+	return all
 }
 
 // routePrefix is false for a default route, which has no destination.

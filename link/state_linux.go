@@ -16,7 +16,7 @@ import (
 func (d *Device) kernelState() (State, error) {
 	// A rename between the two questions looks like a move: ask again.
 	const attempts = 3
-	for range attempts {
+	for attempt := range attempts {
 		name, err := d.attachedName()
 		if err != nil {
 			return State{}, err
@@ -34,6 +34,9 @@ func (d *Device) kernelState() (State, error) {
 			if st.Missing, err = d.missing(l); err != nil {
 				return State{}, err
 			}
+		}
+		if attempt == 0 && len(st.Missing) > 0 {
+			continue // maybe the device itself has just gone, or moved
 		}
 		return st, nil
 	}

@@ -35,8 +35,8 @@ const lowestClientPort = 1024
 // to come from the address that was asked, so it takes a route from there, as
 // netstack's own ICMP replies and TCP resets do.
 type socket struct {
-	service string
 	respond responder
+	mute    bool
 	stack   *netstack.Stack
 	own     *ownAddresses
 	ep      tcpip.Endpoint
@@ -57,7 +57,7 @@ var _ waiter.EventListener = (*socket)(nil)
 
 // listenUDP opens a UDP port on every address the host has or will have.
 func listenUDP(s *netstack.Stack, d definition, own *ownAddresses) (*socket, error) {
-	k := &socket{service: d.name, respond: d.datagram, stack: s, own: own, port: d.port}
+	k := &socket{respond: d.datagram, mute: d.mute, stack: s, own: own, port: d.port}
 	// An IPv6 endpoint bound to no address takes IPv4 too.
 	ep, terr := s.NewEndpoint(udp.ProtocolNumber, ipv6.ProtocolNumber, &k.wq)
 	if terr != nil {
@@ -130,11 +130,10 @@ func (k *socket) serve() bool {
 	return true
 }
 
-// judge says whether a datagram is answered. discard answers nothing, so it
-// cannot be abused and takes everything.
+// judge says whether a datagram is answered.
 func (k *socket) judge(from tcpip.FullAddress, to tcpip.Address) datagramReason {
 	switch {
-	case k.service == "discard":
+	case k.mute:
 		return answerIt
 	case from.Port < lowestClientPort:
 		return lowSourcePort

@@ -66,7 +66,7 @@ func TestEchoDatagramSizes(t *testing.T) {
 func TestReplyFromAddressAsked(t *testing.T) {
 	t.Parallel()
 	host := prefixes("172.16.0.2/24", "172.16.0.3/24", "10.9.8.7/32", "fd00:172::2/64", "fd00:172::3/64", "fd00:9::7/128")
-	p := newPairOf(t, defaultLimits(), host, clientPrefixes)
+	p := newPairOf(t, defaultLimits(), testMTU, host, clientPrefixes)
 	for _, h := range host {
 		c := p.datagrams(netip.Addr{}, 0, h.Addr(), 7)
 		if got, err := ask(c, []byte("who?")); err != nil || string(got) != "who?" {

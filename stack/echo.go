@@ -8,9 +8,9 @@ import (
 )
 
 // transferSize is how much one read of a TCP service takes at most. It is
-// several of the super-segments a link may deliver, so that a fast client costs
-// few rounds.
-const transferSize = 256 << 10
+// two of the super-segments a link may deliver, so that a fast client costs few
+// rounds.
+const transferSize = 128 << 10
 
 // transfers are the buffers of the TCP services: a connection borrows one while
 // there is something in it and no longer.

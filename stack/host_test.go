@@ -66,6 +66,20 @@ func TestConfigRefused(t *testing.T) {
 	}
 }
 
+// TestPortInUse: what New would say if a port could not be had.
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	s := newWire(t, hostPrefixes, ServiceNames()...).host.stack
+	_, err := listenTCP(s, "echo", 7, defaultLimits(), nil, silentLog())
+	if want := "bind echo to TCP port 7: port is in use"; err == nil || err.Error() != want {
+		t.Errorf("TCP: got %v, want %s", err, want)
+	}
+	_, err = listenUDP(s, catalogue()[0], newOwnAddresses(nil))
+	if want := "bind echo to UDP port 7: port is in use"; err == nil || err.Error() != want {
+		t.Errorf("UDP: got %v, want %s", err, want)
+	}
+}
+
 // TestSmallPrefixes: single addresses and pairs are hosts like any other.
 func TestSmallPrefixes(t *testing.T) {
 	t.Parallel()
@@ -82,7 +96,7 @@ func TestSmallPrefixes(t *testing.T) {
 	} {
 		t.Run(tc.host, func(t *testing.T) {
 			t.Parallel()
-			p := newPairOf(t, defaultLimits(), prefixes(tc.host), prefixes(tc.client))
+			p := newPairOf(t, defaultLimits(), testMTU, prefixes(tc.host), prefixes(tc.client))
 			to := netip.MustParsePrefix(tc.host).Addr()
 			dst := full(to, 7)
 			if to.IsLinkLocalUnicast() {

@@ -48,11 +48,18 @@ func newWebServer(l *listener, p *page, lim limits, log logrus.FieldLogger) *web
 	return w
 }
 
-// count follows the connections, so that close can wait for them.
-func (w *webServer) count(_ net.Conn, state http.ConnState) {
+// count follows the connections, so that serve can wait for them.
+func (w *webServer) count(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		w.open.Add(1)
+		select {
+		case <-w.conns.done:
+			// It slipped in between the host closing and the server hearing of
+			// it, so close does not know it.
+			_ = c.Close()
+		default:
+		}
 	case http.StateClosed, http.StateHijacked:
 		w.open.Done()
 	}

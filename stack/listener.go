@@ -81,12 +81,16 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done 
 // the error wraps os.ErrClosed.
 func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
 	for {
+		ep, wq, terr := l.ep.Accept(nil)
 		select {
 		case <-l.done:
+			// Whatever Accept said, it says because close is at work.
+			if terr == nil {
+				reset(ep)
+			}
 			return nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
 		default:
 		}
-		ep, wq, terr := l.ep.Accept(nil)
 		switch terr.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:
@@ -109,8 +113,8 @@ func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
 }
 
 func (l *listener) refuse(ep tcpip.Endpoint) {
+	l.refused.Add(1) // first: whoever sees the reset finds it counted
 	reset(ep)
-	l.refused.Add(1)
 	if l.full.CompareAndSwap(false, true) {
 		l.log.WithFields(logrus.Fields{"service": l.service, "limit": cap(l.slots), "reason": DropConnectionLimit}).
 			Warn("connection limit reached, refusing more")

@@ -11,9 +11,12 @@ import (
 // (martian packets, handshakes that failed) to log, each with the field
 // "from" set to "netstack". netstack has one log for the whole process and
 // writes it to standard error in a format of its own until this is called, so
-// this is for a program's main, once, before New; it is not for libraries.
+// this is for a program's main, once, before the first New: it is not safe while
+// a host exists. Libraries leave it alone.
 func SetProcessLog(log logrus.FieldLogger) {
-	gvisorlog.SetTarget(logEmitter{log.WithField("from", "netstack")})
+	// Not gvisorlog.SetTarget: that puts another logger in the place of the one
+	// which netstack's packages took hold of when they were initialised.
+	gvisorlog.Log().Emitter = logEmitter{log.WithField("from", "netstack")}
 }
 
 // logEmitter writes netstack's log lines to logrus. netstack's levels are

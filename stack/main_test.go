@@ -13,6 +13,7 @@ import (
 // Stack.Destroy, and its timers hold no goroutine.
 func TestMain(m *testing.M) {
 	refs.SetLeakMode(refs.LeaksPanic)
+	SetProcessLog(silentLog())
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		refs.DoLeakCheck()
 		os.Exit(code)

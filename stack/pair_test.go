@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,12 @@ import (
 	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-const testMTU = 1500
+// testMTU is that of most pairs. bulkMTU is for those that move much: a link
+// with segmentation offload hands over segments of that size too.
+const (
+	testMTU = 1500
+	bulkMTU = 65535
+)
 
 // pair is a host and a client, two netstacks joined back to back.
 type pair struct {
@@ -49,12 +55,18 @@ var families = []struct {
 
 // newPair starts a host with every service and a client beside it.
 func newPair(t testing.TB, lim limits) *pair {
-	return newPairOf(t, lim, hostPrefixes, clientPrefixes)
+	t.Helper()
+	return newPairOf(t, lim, testMTU, hostPrefixes, clientPrefixes)
 }
 
-func newPairOf(t testing.TB, lim limits, host, client []netip.Prefix) *pair {
+func newBulkPair(t testing.TB) *pair {
 	t.Helper()
-	hostEnd, clientEnd := pipe.New("", "", testMTU)
+	return newPairOf(t, defaultLimits(), bulkMTU, hostPrefixes, clientPrefixes)
+}
+
+func newPairOf(t testing.TB, lim limits, mtu uint32, host, client []netip.Prefix) *pair {
+	t.Helper()
+	hostEnd, clientEnd := pipe.New("", "", mtu)
 	p := &pair{t: t, client: newClient(t, clientEnd, client)}
 	h, err := newHost(Config{Link: hostEnd, Addresses: host, Services: ServiceNames()}, lim)
 	if err != nil {
@@ -108,7 +120,7 @@ func (p *pair) dial(to netip.Addr, port uint16) *gonet.TCPConn {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(15 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		p.t.Fatal(err)
 	}
 	return c
@@ -168,15 +180,15 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 // noise is n bytes that differ from place to place and by seed.
 func noise(n int, seed uint32) []byte {
-	b := make([]byte, n)
-	x := seed*2654435761 + 1
-	for i := range b {
+	b := make([]byte, n+7)
+	x := uint64(seed)*0x9e3779b97f4a7c15 + 1
+	for i := 0; i < n; i += 8 {
 		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		b[i] = byte(x)
+		x ^= x >> 7
+		x ^= x << 17
+		binary.LittleEndian.PutUint64(b[i:], x)
 	}
-	return b
+	return b[:n]
 }
 
 // counters are the host's, of one service.

@@ -19,6 +19,9 @@ type definition struct {
 
 	// datagram answers one UDP datagram. nil opens no UDP port.
 	datagram responder
+	// mute says that datagram never replies, so that nothing can be built on it
+	// and it takes datagrams from anyone.
+	mute bool
 
 	// web serves HTTP on the TCP port instead of stream.
 	web bool
@@ -33,7 +36,7 @@ type responder func(request buffer.Buffer) (reply buffer.Buffer, ok bool)
 func catalogue() []definition {
 	return []definition{
 		{name: "echo", port: 7, about: "sends back what it gets (RFC 862)", stream: echoStream, datagram: echoDatagram},
-		{name: "discard", port: 9, about: "throws away what it gets (RFC 863)", stream: discardStream, datagram: discardDatagram},
+		{name: "discard", port: 9, about: "throws away what it gets (RFC 863)", stream: discardStream, datagram: discardDatagram, mute: true},
 		{name: "chargen", port: 19, about: "sends lines of characters (RFC 864)", stream: chargenStream, datagram: chargenDatagram},
 		{name: "http", port: 80, about: "this page", web: true},
 	}
@@ -55,9 +58,9 @@ type limits struct {
 	idle        time.Duration // a TCP connection without progress for so long is closed
 }
 
-// defaultLimits are those of every host. A stalled client makes netstack hold
-// up to two buffers for it, so the connections of a service can pin about 2 GiB
-// for the idle time; the page needs no more room than that either.
+// defaultLimits are those of every host. A stalled client makes netstack hold a
+// send and a receive buffer for it, about 2 MiB, so the connections of one
+// service pin 2 GiB at worst and until the idle time is over.
 func defaultLimits() limits {
 	return limits{
 		connections: 1024,

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -227,6 +228,20 @@ func TestSurvivesPortUnreachable(t *testing.T) {
 	}
 }
 
+// TestReplyFailed: a reply that the link does not take is counted.
+func TestReplyFailed(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, hostPrefixes, "echo")
+	w.link.Close()
+	for _, f := range families {
+		w.inject(udpPacket(netip.AddrPortFrom(f.client, 5000), netip.AddrPortFrom(f.host, 7), []byte("x")))
+	}
+	c := w.host.Counters()
+	if got := c.Services["echo"]; got.Datagrams != 2 || got.Replies != 0 || got.Ignored != 2 || c.Drops[DropReplyFailed] != 2 {
+		t.Errorf("counters %+v, drops %v; want 2 datagrams and both replies failed", got, c.Drops)
+	}
+}
+
 // TestUnknownPort: a host says so when nobody listens.
 func TestUnknownPort(t *testing.T) {
 	t.Parallel()
@@ -277,19 +292,22 @@ func TestSilentUntilSpokenTo(t *testing.T) {
 		prefixes("fd00:172::2/64", "fe80::2/64", "2001:db8::1/128"),
 		prefixes("172.16.0.2/24", "10.0.0.0/31", "fd00:172::2/64"),
 	} {
-		w := newWire(t, addrs, ServiceNames()...)
-		// Longer than any first delay of duplicate address detection, router
-		// solicitation (1 s) and multicast reports (1 s, RFC 3810 10 s between).
-		time.Sleep(1200 * time.Millisecond)
-		if got := w.next(); got != nil {
-			t.Errorf("%v: sent after start: % x", addrs, got)
-		}
-		if err := w.host.Close(); err != nil {
-			t.Error(err)
-		}
-		if got := w.next(); got != nil {
-			t.Errorf("%v: sent at the end: % x", addrs, got)
-		}
+		t.Run(fmt.Sprint(len(addrs)), func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, addrs, ServiceNames()...)
+			// Longer than any first delay of duplicate address detection, router
+			// solicitation (1 s) and multicast reports (1 s, RFC 3810 10 s between).
+			time.Sleep(1200 * time.Millisecond)
+			if got := w.next(); got != nil {
+				t.Errorf("%v: sent after start: % x", addrs, got)
+			}
+			if err := w.host.Close(); err != nil {
+				t.Error(err)
+			}
+			if got := w.next(); got != nil {
+				t.Errorf("%v: sent at the end: % x", addrs, got)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"time"
@@ -36,9 +35,9 @@ type pipeline struct {
 	// comparer, recorder and out are nil if tracing is off.
 	comparer *compare.Comparer
 	recorder *trace.Recorder
-	out      io.WriteCloser
-	// shared says that the trace is text on standard output, which a person
-	// reads together with standard error.
+	out      *os.File
+	// shared says that the trace is text and goes where standard error goes:
+	// whoever reads the one has read the other.
 	shared bool
 }
 
@@ -55,7 +54,8 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	if err != nil {
 		return nil, err
 	}
-	p.out, p.shared = out, cfg.TraceOut == "-" && cfg.TraceFormat == trace.Text
+	p.out = out
+	p.shared = cfg.TraceFormat == trace.Text && sameFile(out, os.Stderr)
 	p.recorder, err = trace.NewRecorder(out, cfg.Trace, cfg.TraceFormat, log)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 // openTrace opens the trace's output: a file that only its owner may read, for
 // it tells what others sent, or standard output. A named pipe must have its
 // reader: to wait for one would be to hang.
-func openTrace(name string) (io.WriteCloser, error) {
+func openTrace(name string) (*os.File, error) {
 	if name == "-" {
 		return os.Stdout, nil
 	}
@@ -86,6 +86,13 @@ func openTrace(name string) (io.WriteCloser, error) {
 		return nil, fmt.Errorf("open trace: %w: give -trace-out a file that can be written, or - for standard output", err)
 	}
 	return f, nil
+}
+
+// sameFile reports whether two open files are one: the same terminal, say.
+func sameFile(a, b *os.File) bool {
+	x, errX := a.Stat()
+	y, errY := b.Stat()
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // start starts what works beside the packets' way.

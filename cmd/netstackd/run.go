@@ -30,6 +30,7 @@ func serve(cfg *config.Config) error {
 	signal.Ignore(syscall.SIGPIPE)
 
 	log := newLog(cfg)
+	stack.SetProcessLog(log)
 	h, err := bringUp(cfg, log)
 	if err != nil {
 		return err

@@ -50,6 +50,7 @@ type Device struct {
 	state    link.State
 	stateErr error
 	reads    int
+	looks    int
 	closed   bool
 }
 
@@ -157,10 +158,18 @@ func (d *Device) Reads() int {
 	return d.reads
 }
 
+// Looks is how many times State was called.
+func (d *Device) Looks() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.looks
+}
+
 // State implements link.Stater.
 func (d *Device) State() (link.State, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.looks++
 	return d.state, d.stateErr
 }
 

@@ -5,6 +5,7 @@
 //     network namespace, so that devices, addresses and routes made by it touch
 //     nothing of the machine and vanish with it.
 //   - [NeedTools] skips a test by name when a tool it drives is not installed.
+//   - [NeedTUN] does so where no TUN device can be opened.
 //   - [Device] is a TUN device in memory, for tests that need no kernel: packets
 //     put in with Inject are read by the endpoint, packets the endpoint writes
 //     come out of Sent, and failures and events are scripted.

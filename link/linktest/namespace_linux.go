@@ -3,6 +3,7 @@ package linktest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -195,4 +196,16 @@ func childArgs(t *testing.T, name string) []string {
 		args = append(args, "-test.short=true")
 	}
 	return append(args, ownFlags()...)
+}
+
+// ownFlags returns the flags given to this test binary that are not those of
+// package testing.
+func ownFlags() []string {
+	var own []string
+	flag.Visit(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") {
+			own = append(own, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return own
 }

@@ -1,10 +1,8 @@
 package linktest
 
 import (
-	"flag"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 )
 
@@ -44,14 +42,16 @@ func SkipOrFail(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// ownFlags returns the flags given to this test binary that are not those of
-// package testing.
-func ownFlags() []string {
-	var own []string
-	flag.Visit(func(f *flag.Flag) {
-		if !strings.HasPrefix(f.Name, "test.") {
-			own = append(own, "-"+f.Name+"="+f.Value.String())
-		}
-	})
-	return own
+// NeedTUN skips the test when /dev/net/tun is not there or may not be opened, as
+// in a container without it. With CI=true it fails.
+func NeedTUN(t *testing.T) {
+	t.Helper()
+	const path = "/dev/net/tun"
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		SkipOrFail(t, "needs to open %s (modprobe tun; in a container: --device %s): %v", path, path, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
