@@ -108,6 +108,11 @@ func TestIntegrationOpenRefuses(t *testing.T) {
 			want: "use prefix fd00:172::/64: it overlaps the kernel's route fd00:172::9/128 dev lo",
 		},
 		{
+			// It makes the whole prefix local, and no route of the main table.
+			name: "prefix on the loopback device", kernel: address("172.16.5.9/16"),
+			want: "use prefix 172.16.0.0/24: it overlaps the kernel's route 172.16.0.0/16 dev lo",
+		},
+		{
 			name: "blackhole", kernel: route(&netlink.Route{Dst: parse("172.16.0.0/25"), Type: unix.RTN_BLACKHOLE}),
 			want: "route 172.16.0.0/25 (blackhole)",
 		},

@@ -140,17 +140,31 @@ func (c *Config) checkAddresses() error {
 	return nil
 }
 
-// checkRoutes refuses a prefix that overlaps a route of the main table.
+// checkRoutes refuses a prefix that overlaps a route of the main table, or one
+// that the kernel delivers to itself: a prefix on the loopback device is local
+// as a whole, which only the local table says.
 func (c *Config) checkRoutes() error {
-	routes, err := retryDump(func() ([]netlink.Route, error) {
-		return netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
-	})
-	if err != nil {
-		return fmt.Errorf("list the kernel's routes: %w", err)
+	var routes []netlink.Route
+	for _, filter := range []netlink.Route{
+		{Table: unix.RT_TABLE_MAIN},
+		{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL},
+	} {
+		mask := netlink.RT_FILTER_TABLE
+		if filter.Type != 0 {
+			mask |= netlink.RT_FILTER_TYPE
+		}
+		some, err := retryDump(func() ([]netlink.Route, error) {
+			return netlink.RouteListFiltered(netlink.FAMILY_ALL, &filter, mask)
+		})
+		if err != nil {
+			return fmt.Errorf("list the kernel's routes: %w", err)
+		}
+		routes = append(routes, some...)
 	}
 	for _, r := range routes {
 		dst, ok := routePrefix(r.Dst)
-		if !ok {
+		// A single local address is checkAddresses' to judge.
+		if !ok || r.Type == unix.RTN_LOCAL && dst.IsSingleIP() {
 			continue
 		}
 		for _, p := range c.prefixes() {

@@ -82,10 +82,13 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *daemon {
 		select {
 		case <-d.ended:
 		default:
-			// A daemon that hangs says where.
-			_ = cmd.Process.Signal(syscall.SIGQUIT)
-			time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Kill() })
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			hung := time.AfterFunc(patience, func() {
+				// A daemon that hangs says where.
+				_ = cmd.Process.Signal(syscall.SIGQUIT)
+			})
 			<-d.ended
+			hung.Stop()
 		}
 		if t.Failed() {
 			t.Logf("%s\n%s", cmd, &d.log)

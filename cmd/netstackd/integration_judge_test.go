@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // capture is a running tcpdump on the daemon's device.
@@ -28,7 +26,8 @@ type capture struct {
 func startCapture(t *testing.T) *capture {
 	t.Helper()
 	c := &capture{path: filepath.Join(t.TempDir(), "capture.pcap")}
-	c.cmd = exec.Command("tcpdump", "-i", device, "-Z", "root", "-U", "-s", "0", "-B", "32768", "-w", c.path)
+	c.cmd = exec.Command("tcpdump", "-i", device, "-Z", "root", "-U", "--immediate-mode",
+		"-s", "0", "-B", "32768", "-w", c.path)
 	c.cmd.Stderr = &c.log
 	if err := c.cmd.Start(); err != nil {
 		t.Fatalf("start tcpdump: %v", err)
@@ -38,11 +37,18 @@ func startCapture(t *testing.T) *capture {
 	return c
 }
 
-// stop ends tcpdump, which must not have missed a packet.
+// stop ends tcpdump, which must not have missed a packet. A last packet with a
+// mark shows that all those before it are in the file.
 func (c *capture) stop(t *testing.T) {
 	t.Helper()
-	// What is still in the socket is written before a quiet moment is over.
-	time.Sleep(300 * time.Millisecond)
+	mark := []byte("the end of the capture")
+	if _, err := dialed(t, "udp", netstack4, "9").Write(mark); err != nil {
+		t.Fatalf("send the mark: %v", err)
+	}
+	waitFor(t, "the capture to be complete", func() bool {
+		file, err := os.ReadFile(c.path)
+		return err == nil && bytes.Contains(file, mark)
+	})
 	if err := c.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatalf("stop tcpdump: %v", err)
 	}
@@ -222,8 +228,6 @@ func closedUDP(t *testing.T, host string) {
 	if _, err := conn.Read(make([]byte, 10)); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("UDP port 81: %v, want connection refused", err)
 	}
-	// The error was read from the socket, so the ICMP packet is captured.
-	_ = conn.(net.Conn).Close()
 }
 
 // head is enough of a packet to see what it is.

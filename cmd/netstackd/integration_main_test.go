@@ -84,5 +84,10 @@ func inNamespace(t *testing.T, tools ...string) bool {
 		return false
 	}
 	linktest.NeedTools(t, tools...)
+	tun, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		linktest.SkipOrFail(t, "needs a TUN device: %v", err)
+	}
+	tun.Close()
 	return true
 }

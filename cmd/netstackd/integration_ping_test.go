@@ -12,14 +12,20 @@ import (
 
 // pingSizes are the payloads tried: small and odd ones, both sides of what
 // fits one IPv4 packet (1472) and one IPv6 packet (1452) of 1500 bytes, both
-// sides of the next fragment, and the longest that IPv4 can carry.
-var pingSizes = func() []int {
-	sizes := []int{0, 1, 2, 3, 7, 8, 15, 16, 55, 56, 57, 100, 255, 256, 511, 513, 999, 1000, 1001,
-		1231, 1232, 1233, 1451, 1452, 1453, 1471, 1472, 1473, 1474, 1475, 1479, 1480, 1481, 1499, 1500, 1501,
-		2047, 2048, 2051, 2899, 2900, 2901, 2951, 2952, 2953, 2960, 2961, 3333, 3999, 4000,
-		8191, 16001, 40000, 65000, 65507}
-	return sizes
-}()
+// sides of the next fragment, and large ones.
+var pingSizes = []int{
+	0, 1, 2, 3, 7, 8, 15, 16, 55, 56, 57, 100, 255, 256, 511, 513, 999, 1000, 1001,
+	1231, 1232, 1233, 1451, 1452, 1453, 1471, 1472, 1473, 1474, 1475, 1479, 1480, 1481, 1499, 1500, 1501,
+	2047, 2048, 2051, 2899, 2900, 2901, 2951, 2952, 2953, 2960, 2961, 3333, 3999, 4000,
+	8191, 16001, 40000, 65000,
+}
+
+// The longest pings fill a datagram. The length field of IPv4 counts the
+// header, that of IPv6 does not.
+const (
+	longest4 = 65535 - 20 - 8
+	longest6 = 65535 - 8
+)
 
 // pinged checks what ping printed: so many sent, and each answered.
 func pinged(t *testing.T, out string, count int) {
@@ -48,10 +54,12 @@ func TestIntegrationPing(t *testing.T) {
 		pinged(t, tool(t, patience, "ping", "-4", "-c", "1", "-W", "2", "-s", s, netstack4), 1)
 		pinged(t, tool(t, patience, "ping", "-6", "-c", "1", "-W", "2", "-s", s, netstack6), 1)
 	}
+	pinged(t, tool(t, patience, "ping", "-4", "-c", "1", "-W", "2", "-s", strconv.Itoa(longest4), netstack4), 1)
+	pinged(t, tool(t, patience, "ping", "-6", "-c", "1", "-W", "2", "-s", strconv.Itoa(longest6), netstack6), 1)
 	d.stop(t)
 	tr := readTrace(t, path)
 	tr.addsUp(t)
-	tr.allMatch(t, 2*len(pingSizes))
+	tr.allMatch(t, 2*len(pingSizes)+2)
 }
 
 // TestIntegrationPingHundred is what the project promises: a hundred pings

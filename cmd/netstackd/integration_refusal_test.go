@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"netstackd/link/linktest"
 )
 
 // refusal is one way to start the daemon wrongly.
@@ -77,48 +79,45 @@ var refusals = []refusal{
 	{name: "trace into no directory", status: 1,
 		args: []string{"-addr", prefix4, "-trace", "compare", "-trace-out", "/nonexistent/trace.json"}},
 	{name: "overlapping route", status: 1, args: []string{"-addr", "10.1.2.3/24"},
-		prepare: func(t *testing.T, _ *exec.Cmd) { giveLoopback(t, "10.1.0.9/16") }},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "10.1.0.9/16") }},
 	{name: "overlapping route over IPv6", status: 1, args: []string{"-addr", "fd00:1:2::3/64"},
-		prepare: func(t *testing.T, _ *exec.Cmd) { giveDummy(t, "fd00:1:2::9/48") }},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "fd00:1:2::9/48") }},
+	{name: "narrower route inside", status: 1, args: []string{"-addr", "10.3.0.2/16"},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "10.3.7.9/30") }},
 	{name: "kernel's own address", status: 1, args: []string{"-addr", "10.2.0.9/24"},
-		prepare: func(t *testing.T, _ *exec.Cmd) { giveLoopback(t, "10.2.0.9/32") }},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "10.2.0.9/32") }},
+	{name: "kernel's own address over IPv6", status: 1, args: []string{"-addr", "fd00:2::9/64"},
+		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "fd00:2::9/128") }},
 	{name: "device name in use", status: 1, args: []string{"-addr", prefix4, "-tun", "lo"}},
 	{name: "no privilege", status: 1, args: []string{"-addr", prefix4},
 		prepare: func(_ *testing.T, cmd *exec.Cmd) {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			cmd.SysProcAttr = nobody()
 		}},
 }
 
-// giveLoopback gives the loopback device one more address.
-func giveLoopback(t *testing.T, prefix string) {
+// giveAddress gives the kernel one more address, on a second TUN device that
+// nobody reads.
+func giveAddress(t *testing.T, prefix string) {
 	t.Helper()
-	addAddress(t, "lo", prefix)
-}
-
-// giveDummy makes a second device, up, with an address: routes of IPv6 on the
-// loopback device are not routes to a link.
-func giveDummy(t *testing.T, prefix string) {
-	t.Helper()
-	dummy := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "dummy0"}}
-	if err := netlink.LinkAdd(dummy); err != nil {
-		t.Fatalf("add dummy device: %v", err)
-	}
-	if err := netlink.LinkSetUp(dummy); err != nil {
-		t.Fatalf("bring dummy device up: %v", err)
-	}
-	addAddress(t, "dummy0", prefix)
-}
-
-func addAddress(t *testing.T, name, prefix string) {
-	t.Helper()
+	const name = "other0"
 	link, err := netlink.LinkByName(name)
 	if err != nil {
-		t.Fatalf("find %s: %v", name, err)
+		tun := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: name}, Mode: netlink.TUNTAP_MODE_TUN}
+		if err := netlink.LinkAdd(tun); err != nil {
+			t.Fatalf("add device: %v", err)
+		}
+		if link, err = netlink.LinkByName(name); err != nil {
+			t.Fatalf("find device: %v", err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatalf("bring device up: %v", err)
+		}
 	}
 	addr, err := netlink.ParseAddr(prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
+	addr.Flags = unix.IFA_F_NODAD
 	if err := netlink.AddrAdd(link, addr); err != nil {
 		t.Fatalf("add %s to %s: %v", prefix, name, err)
 	}
@@ -132,6 +131,10 @@ func TestIntegrationRefusals(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
+	// In a user namespace there is nobody else to be.
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
+		linktest.SkipOrFail(t, "needs root outside of a user namespace, to give privileges up: uid_map %q, %v", users, err)
+	}
 	var golden strings.Builder
 	for _, r := range refusals {
 		cmd := exec.Command(daemonPath(t), r.args...)
@@ -141,35 +144,65 @@ func TestIntegrationRefusals(t *testing.T) {
 		golden.WriteString(refused(t, r, cmd.Start, cmd))
 	}
 	golden.WriteString(withoutTUN(t))
+	golden.WriteString(withoutCapability(t))
 	compareGolden(t, "refusals.golden", golden.String())
 }
 
-// withoutTUN starts the daemon where /dev/net/tun does not exist: in a mount
-// namespace with an empty /dev/net, on a thread that is thrown away after it.
+// withoutTUN starts the daemon where /dev/net is empty.
 func withoutTUN(t *testing.T) string {
 	t.Helper()
 	r := refusal{name: "no /dev/net/tun", status: 1, args: []string{"-addr", prefix4}}
 	cmd := exec.Command(daemonPath(t), r.args...)
+	return refused(t, r, func() error { return startCovered(cmd, func() error { return nil }) }, cmd)
+}
+
+// withoutCapability starts it as a user who may open /dev/net/tun and no more,
+// as many systems have it.
+func withoutCapability(t *testing.T) string {
+	t.Helper()
+	r := refusal{name: "no privilege but the device file's", status: 1, args: []string{"-addr", prefix4}}
+	cmd := exec.Command(daemonPath(t), r.args...)
+	cmd.SysProcAttr = nobody()
 	return refused(t, r, func() error {
-		failed := make(chan error)
-		go func() {
-			// Never unlocked: the thread and its namespace end with the goroutine.
-			runtime.LockOSThread()
-			failed <- func() error {
-				if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-					return fmt.Errorf("make mount namespace: %w", err)
-				}
-				if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-					return fmt.Errorf("detach mounts: %w", err)
-				}
-				if err := unix.Mount("none", "/dev/net", "tmpfs", 0, ""); err != nil {
-					return fmt.Errorf("cover /dev/net: %w", err)
-				}
-				return cmd.Start()
-			}()
-		}()
-		return <-failed
+		return startCovered(cmd, func() error {
+			// The numbers of Documentation/admin-guide/devices.txt.
+			if err := unix.Mknod("/dev/net/tun", unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil {
+				return fmt.Errorf("make device file: %w", err)
+			}
+			return os.Chmod("/dev/net/tun", 0o666)
+		})
 	}, cmd)
+}
+
+// nobody is what makes a command run without any privilege.
+func nobody() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+}
+
+// startCovered starts a command with a /dev/net of its own, which prepare
+// fills: in a mount namespace, on a thread that is thrown away after it.
+func startCovered(cmd *exec.Cmd, prepare func() error) error {
+	failed := make(chan error)
+	go func() {
+		// Never unlocked: the thread and its namespace end with the goroutine.
+		runtime.LockOSThread()
+		failed <- func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+				return fmt.Errorf("make mount namespace: %w", err)
+			}
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+				return fmt.Errorf("detach mounts: %w", err)
+			}
+			if err := unix.Mount("none", "/dev/net", "tmpfs", 0, "mode=0755"); err != nil {
+				return fmt.Errorf("cover /dev/net: %w", err)
+			}
+			if err := prepare(); err != nil {
+				return err
+			}
+			return cmd.Start()
+		}()
+	}()
+	return <-failed
 }
 
 // refused runs a wrong start and returns what the golden file says about it.
@@ -211,6 +244,9 @@ func compareGolden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if updating() {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -123,7 +123,7 @@ func wantFull(t *testing.T, pipe *os.File) {
 // error.
 func traceLost(t *testing.T, d *daemon) int {
 	t.Helper()
-	found := regexp.MustCompile(`trace[_ ]lost\D{0,3}(\d+)`).FindStringSubmatch(d.log.String())
+	found := regexp.MustCompile(`trace events lost: (\d+)`).FindStringSubmatch(d.log.String())
 	if found == nil {
 		t.Fatal("the summary says nothing about lost trace lines")
 	}
