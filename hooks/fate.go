@@ -27,7 +27,7 @@ const (
 	Guarded Fate = "guarded"
 )
 
-// Fates of outbound packets; Dropped is the third.
+// Fates of outbound packets; Dropped is the other.
 const (
 	// Sent: handed to the link.
 	Sent Fate = "sent"
@@ -37,10 +37,15 @@ const (
 // attached.
 const ReasonDetached = "detached"
 
+// ReasonUnknown stands for a reason that is not on the closed list, and for a
+// fate that the packet's direction does not have. Either would be a defect.
+const ReasonUnknown = "unknown"
+
 // DropReasons documents the reasons that this package and hooks/wire give, a
 // line each.
 func DropReasons() map[string]string {
 	m := wire.Reasons()
 	m[ReasonDetached] = "no netstack was attached to take the packet"
+	m[ReasonUnknown] = "a hook gave a reason or a fate that is on no list: a defect of this program"
 	return m
 }

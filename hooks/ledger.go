@@ -14,16 +14,10 @@ type Ledger struct {
 	verdicts       map[wire.Verdict]*atomic.Uint64
 	fates          [2]map[Fate]*atomic.Uint64 // by side
 	reasons        map[string]*atomic.Uint64
-	// unknown counts drops whose reason is not on the closed list: always 0,
-	// but a wrong name must not lose a packet.
-	unknown atomic.Uint64
 }
 
-// ReasonUnknown is the name under which drops stand whose reason is not on the
-// closed list, which would be a defect.
-const ReasonUnknown = "unknown"
-
-// NewLedger returns a ledger that knows the given drop reasons.
+// NewLedger returns a ledger that knows the given drop reasons, and
+// ReasonUnknown.
 func NewLedger(reasons ...map[string]string) *Ledger {
 	l := &Ledger{
 		verdicts: tallies(wire.OK, wire.Bad, wire.Partial, wire.Absent),
@@ -31,7 +25,7 @@ func NewLedger(reasons ...map[string]string) *Ledger {
 			tallies(Delivered, Answered, Dropped, Guarded),
 			tallies(Sent, Dropped),
 		},
-		reasons: map[string]*atomic.Uint64{},
+		reasons: tallies(ReasonUnknown),
 	}
 	for _, m := range reasons {
 		maps.Copy(l.reasons, tallies(keys(m)...))
@@ -81,17 +75,21 @@ func (l *Ledger) Judge(checks []wire.Check) {
 }
 
 // Settle counts a packet's fate, once for each packet, with the reason if it
-// was dropped or guarded.
+// was dropped or guarded. A fate that the direction does not have counts as
+// dropped, and a reason that is not on the closed list as ReasonUnknown: a
+// wrong name must not lose a packet.
 func (l *Ledger) Settle(d Direction, fate Fate, reason string) {
-	if t := l.fates[side(d)][fate]; t != nil {
-		t.Add(1)
+	fates := l.fates[side(d)]
+	if fates[fate] == nil {
+		fate, reason = Dropped, ReasonUnknown
 	}
-	if reason == "" {
+	fates[fate].Add(1)
+	if fate != Dropped && fate != Guarded {
 		return
 	}
 	t := l.reasons[reason]
 	if t == nil {
-		t = &l.unknown
+		t = l.reasons[ReasonUnknown]
 	}
 	t.Add(1)
 }
@@ -113,9 +111,6 @@ func (l *Ledger) Totals() Totals {
 		InBytes: l.bytes[0].Load(), OutBytes: l.bytes[1].Load(),
 		Verdicts: loads(l.verdicts), InFates: loads(l.fates[0]), OutFates: loads(l.fates[1]),
 		Drops: loads(l.reasons),
-	}
-	if n := l.unknown.Load(); n > 0 {
-		t.Drops[ReasonUnknown] = n
 	}
 	maps.DeleteFunc(t.Drops, func(_ string, n uint64) bool { return n == 0 })
 	return t

@@ -55,7 +55,8 @@ func (p *Packet) Expect(fate Fate, reason string) {
 }
 
 // Hold says that the hook which calls it will settle the packet's fate in the
-// ledger itself, once it is known. The packet is forwarded all the same.
+// ledger itself, once it is known. The packet is forwarded all the same. The
+// hook stands behind every one that may drop, for it would not learn of that.
 func (p *Packet) Hold() { p.held = true }
 
 // Set makes p the packet in b, which it borrows: decoded, its checksums

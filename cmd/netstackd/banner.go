@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -11,10 +11,10 @@ import (
 	"netstackd/cmd/netstackd/internal/config"
 )
 
-// newLog returns the log, on standard error.
-func newLog(cfg *config.Config) *logrus.Logger {
+// newLog returns the log, written to out.
+func newLog(cfg *config.Config, out io.Writer) *logrus.Logger {
 	log := logrus.New()
-	log.SetOutput(os.Stderr)
+	log.SetOutput(out)
 	log.SetLevel(cfg.LogLevel)
 	if cfg.LogJSON {
 		log.SetFormatter(&logrus.JSONFormatter{})

@@ -6,7 +6,9 @@
 //   - run.go: wires link, hooks and stack in the order of a packet's way, and
 //     takes them apart again.
 //   - pipeline.go: the hooks, as the configuration wants them.
-//   - banner.go: what it says when it is up. version.go: what it was built with.
+//   - banner.go: the log, and what it says when the host is up. stderr.go:
+//     standard error, for goroutines that must not wait for it.
+//   - version.go: what it was built with.
 package main
 
 import (
@@ -28,21 +30,23 @@ const (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	errs := openStderr(os.Stderr)
+	defer errs.close(stderrPatience)
 	cfg, err := config.Parse(args)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		fmt.Print(config.Usage)
 		return exitOK
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "netstackd:", err)
+		fmt.Fprintln(errs, "netstackd:", err)
 		return exitUsage
 	case cfg.Version:
 		fmt.Print(versions())
 		return exitOK
 	}
-	if err := serve(cfg); err != nil {
+	if err := serve(cfg, errs); err != nil {
 		// Joined errors come in lines; a failure is one.
-		fmt.Fprintln(os.Stderr, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintln(errs, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return exitFailure
 	}
 	return exitOK

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -58,7 +60,7 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	p.shared = cfg.TraceFormat == trace.Text && sameFile(out, os.Stderr)
 	p.recorder, err = trace.NewRecorder(out, cfg.Trace, cfg.TraceFormat, log)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, out.Close())
 	}
 	p.comparer = compare.New(compare.Config{
 		Host:      byhand.New(cfg.Addresses),
@@ -82,6 +84,9 @@ func openTrace(name string) (*os.File, error) {
 		flags = os.O_WRONLY | nonBlocking
 	}
 	f, err := os.OpenFile(name, flags, 0o600)
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("open trace: %w: the named pipe has no reader: start that first", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open trace: %w: give -trace-out a file that can be written, or - for standard output", err)
 	}
@@ -120,10 +125,8 @@ func (p *pipeline) close(moved link.Counters, served stack.Counters) (*trace.Sum
 		return s, nil
 	}
 	err := p.recorder.Close(s, tracePatience)
-	if err == nil && p.out != os.Stdout {
-		if err = p.out.Close(); err != nil {
-			err = fmt.Errorf("close trace: %w", err)
-		}
+	if p.out != os.Stdout {
+		err = errors.Join(err, p.out.Close())
 	}
 	return s, err
 }

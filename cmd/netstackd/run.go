@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/hooks"
+	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
 )
@@ -21,15 +23,15 @@ import (
 const shutdownPatience = 15 * time.Second
 
 // serve runs the host until a signal ends it, which is no error, or until its
-// device is gone.
-func serve(cfg *config.Config) error {
+// device is gone. It logs to errs, and writes the summary there.
+func serve(cfg *config.Config, errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	// A reader of the trace that goes away costs trace lines, not the host.
 	signal.Ignore(syscall.SIGPIPE)
 
-	log := newLog(cfg)
+	log := newLog(cfg, errs)
 	stack.SetProcessLog(log)
 	h, err := bringUp(cfg, log)
 	if err != nil {
@@ -45,7 +47,13 @@ func serve(cfg *config.Config) error {
 		cause = h.endpoint.Err()
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- h.takeDown(log) }()
+	go func() {
+		summary, err := h.takeDown(log)
+		if !h.pipeline.shared || summary.TraceLost > 0 {
+			fmt.Fprint(errs, summary.Text())
+		}
+		ended <- err
+	}()
 	select {
 	case err := <-ended:
 		return errors.Join(cause, err)
@@ -62,28 +70,25 @@ type host struct {
 	endpoint *link.Endpoint
 	pipeline *pipeline
 	netstack *stack.Host
-	cfg      *config.Config
 }
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
 // stack. On an error nothing is left behind.
 func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
-	h := &host{cfg: cfg}
-	if h.pipeline, err = newPipeline(cfg, log); err != nil {
-		return nil, err
-	}
+	h := &host{}
 	h.device, err = link.Open(link.Config{
 		Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.device.Close())
-		}
-	}()
 	h.endpoint = link.NewEndpoint(h.device, link.Options{Log: log})
+	// After the device, which a second host by the same name does not get: its
+	// trace must not overwrite the first one's.
+	if h.pipeline, err = newPipeline(cfg, log); err != nil {
+		return nil, errors.Join(err, h.device.Close())
+	}
+	h.pipeline.start()
 	h.netstack, err = stack.New(stack.Config{
 		Link:      hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.chain...),
 		Addresses: cfg.Addresses,
@@ -91,36 +96,37 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
 		Log:       log,
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = h.netstack.Start()
 	}
-	h.pipeline.start()
-	if err = h.netstack.Start(); err == nil {
+	if err == nil {
 		// The kernel's side comes last: its first packet finds a host.
 		err = h.device.Up()
 	}
 	if err != nil {
-		return nil, errors.Join(err, h.takeDown(log))
+		_, also := h.takeDown(log)
+		return nil, errors.Join(err, also)
 	}
 	return h, nil
 }
 
 // takeDown ends everything in the order in which packets stop: first none come
 // in, then none are made, then what the hooks hold is settled and written.
-func (h *host) takeDown(log *logrus.Logger) error {
+func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	h.endpoint.Attach(nil)
 	h.endpoint.Wait()
-	err := h.netstack.Close()
+	var served stack.Counters
+	var err error
+	if h.netstack != nil {
+		err = h.netstack.Close()
+		served = h.netstack.Counters()
+	}
 	h.endpoint.Close()
 	err = errors.Join(err, h.device.Close())
-
-	summary, traceErr := h.pipeline.close(h.endpoint.Counters(), h.netstack.Counters())
+	summary, traceErr := h.pipeline.close(h.endpoint.Counters(), served)
 	if traceErr != nil {
 		// The trace's end is not the host's failure.
 		log.WithError(traceErr).Warn("trace incomplete")
 	}
-	if !h.pipeline.shared || traceErr != nil {
-		fmt.Fprint(os.Stderr, summary.Text())
-	}
-	return err
+	return summary, err
 }

@@ -10,10 +10,12 @@
 //   - host.go: [Host] and [Host.Inbound], the way of a packet through it.
 //   - prediction.go: [Prediction], and the closed list of reasons for silence.
 //   - address.go: whose address is it (RFC 1122 §3.2.1.3, RFC 4291).
-//   - reassembly.go: [Reassembler], fragments to datagrams, in bounded memory.
+//   - reassembly.go, datagram.go: [Reassembler], fragments to datagrams, in
+//     bounded memory; and where two hosts that are both right may differ.
 //   - echo.go: the echo reply, ICMPv4 and ICMPv6.
 //   - options.go: IPv4 options on their way from request to reply.
-//   - extensions.go: IPv6 extension headers that forbid an answer.
+//   - extensions.go: IPv6 extension headers that forbid an answer, or leave it
+//     open.
 //
 // Today it has rules for the IP headers, the checksums and ICMP echo; of every
 // other sound packet it has no opinion.

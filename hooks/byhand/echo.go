@@ -22,7 +22,9 @@ func isEchoRequest(p *wire.Packet) bool {
 
 // echo predicts the answer to a sound echo request for this host.
 func (h *Host) echo(p *wire.Packet) Prediction {
-	if p.Src.IsUnspecified() {
+	if p.Src.IsUnspecified() || thisNetwork.Contains(p.Src) {
+		// Such an address is good as a source at most, while its owner learns
+		// another: nothing may be sent to it.
 		return h.echoOr(p, silence(ReasonUnspecifiedRequester, martianRFC(p.Src)))
 	}
 	pr := Prediction{Expect: MustReply, Echo: true, Request: *p, RFC: "RFC 1122 §3.2.2.6"}
@@ -34,8 +36,7 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 		// To a broadcast or multicast address it may be discarded (RFC 1122
 		// §3.2.2.6); over IPv6 it should be answered (RFC 4443 §4.2).
 		pr.Expect = MayReply
-	case h.addrs.owns(p.Src):
-		// From ourselves, off the wire: no RFC says, hosts differ.
+	case h.addrs.mayDiscard(p.Src):
 		pr.Expect = MayReply
 	case p.Version == 6 && !plainExtensions(p):
 		pr.Expect = MayReply
@@ -71,11 +72,7 @@ func (h *Host) echoReply4(p *wire.Packet, options replyOptions) []byte {
 	}
 	b[8] = defaultHopLimit
 	b[9] = wire.ProtocolICMPv4
-	src := p.Dst
-	if !h.addrs.owns(src) {
-		src, _ = h.addrs.primary(src)
-	}
-	from, to := src.As4(), options.to.As4()
+	from, to := h.addrs.self(p.Dst).As4(), options.to.As4()
 	copy(b[12:], from[:])
 	copy(b[16:], to[:])
 	copy(b[20:], options.bytes)
@@ -97,11 +94,7 @@ func (h *Host) echoReply6(p *wire.Packet) []byte {
 	binary.BigEndian.PutUint16(b[4:], uint16(len(message)))
 	b[6] = wire.ProtocolICMPv6
 	b[7] = defaultHopLimit
-	src := p.Dst
-	if !h.addrs.owns(src) {
-		// To a multicast address: the source is a unicast address of ours.
-		src, _ = h.addrs.primary(src)
-	}
+	src := h.addrs.self(p.Dst)
 	from, to := src.As16(), p.Src.As16()
 	copy(b[8:], from[:])
 	copy(b[24:], to[:])

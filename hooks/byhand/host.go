@@ -25,12 +25,20 @@ func New(addrs []netip.Prefix) *Host {
 // Owns reports whether a is a unicast address of the host.
 func (h *Host) Owns(a netip.Addr) bool { return h.addrs.owns(a) }
 
+// Doubts reports whether the judged host may hold other fragments at now than
+// this one does, and so may complete, and answer, what this one cannot see.
+func (h *Host) Doubts(now time.Time) bool { return h.inward.Doubtful(now) }
+
+// opaqueLasts is how long the judged host may take to answer a packet that
+// cannot be read here.
+const opaqueLasts = time.Second
+
 // Inbound says what the host would do about one inbound packet, which it
 // borrows. checks are the packet's checksums as wire.Packet.Checksums judged
 // them. The reply of the prediction is newly allocated.
 func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Prediction {
-	if !p.Problem.IsZero() && (p.Problem.Layer == wire.LayerIPv4 || p.Problem.Layer == wire.LayerIPv6) {
-		return silence(p.Problem.Reason, "RFC 1122 §3.2.1.1")
+	if l := p.Problem.Layer; !p.Problem.IsZero() && (l == wire.LayerIPv4 || l == wire.LayerIPv6) {
+		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
 		if c.Layer == wire.LayerIPv4 && c.Verdict == wire.Bad {
@@ -40,8 +48,18 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 	if s, ok := h.martian(p.Src, p.Dst); ok {
 		return h.echoOr(p, s)
 	}
-	if !h.ours(p.Dst) {
+	if !h.addrs.ours(p.Dst) {
 		return h.echoOr(p, silence(ReasonNotOurs, "RFC 1122 §3.2.1.3"))
+	}
+	if p.Version == 6 {
+		if opaque(p) {
+			h.inward.doubt(now.Add(opaqueLasts))
+			return Prediction{Expect: Held, RFC: "RFC 8200 §4"}
+		}
+		// On arrival, before reassembly (RFC 8200 §4.5).
+		if s, ok := extensions(p); ok {
+			return h.echoOr(p, s)
+		}
 	}
 	if p.Fragment.IsFragment() {
 		return h.fragment(p, now)
@@ -68,55 +86,70 @@ func (h *Host) martian(src, dst netip.Addr) (Prediction, bool) {
 }
 
 func martianRFC(a netip.Addr) string {
-	if a.Is4() {
+	switch {
+	case a.Is4():
 		return "RFC 1122 §3.2.1.3"
+	case a.IsUnspecified():
+		return "RFC 4291 §2.5.2"
+	case a.IsLoopback():
+		return "RFC 4291 §2.5.3"
 	}
 	return "RFC 4291 §2.7"
 }
 
-// ours reports whether a packet to dst is for this host at all.
-func (h *Host) ours(dst netip.Addr) bool {
-	return h.addrs.owns(dst) || h.addrs.broadcast(dst) || dst.IsMulticast() && h.addrs.inGroup(dst)
-}
-
 // fragment feeds reassembly, and judges the datagram that comes of it.
 func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
+	fragmentRFC := "RFC 791 §3.2"
+	if p.Version == 6 {
+		fragmentRFC = "RFC 8200 §4.5"
+	}
 	whole, outcome := h.inward.Add(p, now)
 	switch outcome {
 	case Incomplete:
 		return Prediction{Expect: Held, RFC: "RFC 1122 §3.3.2"}
 	case Overlap:
-		return silence(ReasonFragmentOverlap, "RFC 5722 §4")
+		if p.Version == 6 {
+			fragmentRFC = "RFC 5722 §4"
+		}
+		return silence(ReasonFragmentOverlap, fragmentRFC)
 	case TooLong:
-		return silence(ReasonReassemblyTooLong, "RFC 791 §3.1")
+		return silence(ReasonReassemblyTooLong, fragmentRFC)
 	case Empty:
-		return silence(wire.ReasonBadFragment, "RFC 791 §3.2")
+		return silence(wire.ReasonBadFragment, fragmentRFC)
 	}
 	var d wire.Packet
 	d.Decode(whole)
+	if d.Fragment.IsFragment() {
+		// A fragment of a fragment: there is no opinion on such here.
+		h.inward.doubt(now.Add(opaqueLasts))
+		return Prediction{Expect: Held, RFC: fragmentRFC}
+	}
+	if s, ok := extensions(&d); ok {
+		s = h.echoOr(&d, s)
+		s.Reassembled, s.Doubt = true, outcome == CompleteInDoubt
+		return s
+	}
 	var checks [2]wire.Check
 	pr := h.whole(&d, d.Checksums(checks[:0]))
 	pr.Reassembled = true
-	if pr.Expect == MustReply && h.inward.Pressed(now) {
-		// With its buffers full a host discards what it likes.
-		pr.Expect = MayReply
+	if outcome == CompleteInDoubt {
+		pr.Doubt = true
+		if pr.Expect == MustReply {
+			pr.Expect = MayReply
+		}
 	}
 	return pr
 }
 
 // whole judges a whole datagram for this host.
 func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
-	if p.Version == 6 {
-		if s, ok := extensions(p); ok {
-			return h.echoOr(p, s)
-		}
-	}
 	if !p.Problem.IsZero() {
-		return silence(p.Problem.Reason, transportRFC(p.Problem.Layer))
+		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
 		if c.Verdict == wire.Bad {
-			return h.echoOr(p, silence(badChecksum(c.Layer), transportRFC(c.Layer)))
+			reason, rfc := badChecksum(c.Layer)
+			return h.echoOr(p, silence(reason, rfc))
 		}
 	}
 	if isEchoRequest(p) {
@@ -125,28 +158,49 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 	return Prediction{Request: *p}
 }
 
-func badChecksum(l wire.Layer) string {
+func badChecksum(l wire.Layer) (reason, rfc string) {
 	switch l {
 	case wire.LayerTCP:
-		return ReasonBadTCPChecksum
+		return ReasonBadTCPChecksum, "RFC 9293 §3.1"
 	case wire.LayerUDP:
-		return ReasonBadUDPChecksum
+		return ReasonBadUDPChecksum, "RFC 1122 §4.1.3.4"
 	case wire.LayerIPv4:
-		return ReasonBadIPv4Checksum
+		return ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"
+	case wire.LayerICMPv6:
+		return ReasonBadICMPChecksum, "RFC 4443 §2.3"
 	}
-	return ReasonBadICMPChecksum
+	return ReasonBadICMPChecksum, "RFC 792"
 }
 
-func transportRFC(l wire.Layer) string {
-	switch l {
+// problemRFC cites the rule that a packet's shape breaks.
+func problemRFC(p wire.Problem) string {
+	switch p.Reason {
+	case wire.ReasonTooShort, wire.ReasonBadVersion:
+		return "RFC 1122 §3.2.1.1"
+	case wire.ReasonBadHeaderLength, wire.ReasonBadTotalLength:
+		return "RFC 1812 §5.2.2"
+	case wire.ReasonBadOption:
+		return "RFC 1122 §3.2.2.5"
+	case wire.ReasonBadExtension:
+		return "RFC 8200 §4"
+	case wire.ReasonTruncated:
+		if p.Layer == wire.LayerIPv6 {
+			return "RFC 8200 §3"
+		}
+		return "RFC 1812 §5.2.2"
+	case wire.ReasonBadFragment:
+		if p.Layer == wire.LayerIPv6 {
+			return "RFC 8200 §4.5"
+		}
+		return "RFC 791 §3.2"
+	}
+	switch p.Layer {
 	case wire.LayerICMPv4:
 		return "RFC 792"
 	case wire.LayerICMPv6:
-		return "RFC 4443 §2.3"
+		return "RFC 4443 §2.1"
 	case wire.LayerTCP:
 		return "RFC 9293 §3.1"
-	case wire.LayerUDP:
-		return "RFC 1122 §4.1.3.4"
 	}
-	return "RFC 1122 §3.2.1.2"
+	return "RFC 768"
 }

@@ -20,11 +20,9 @@ type replyOptions struct {
 // sound if an option is damaged in a way that allows a parameter problem
 // instead of an answer.
 func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
-	r, sound := replyOptions{to: p.Src}, true
-	self := p.Dst
-	if !h.addrs.owns(self) {
-		self, _ = h.addrs.primary(self)
-	}
+	r := replyOptions{to: p.Src}
+	self := h.addrs.self(p.Dst)
+	routes, sound := onceOnly(p)
 	for at := 20; at < p.IPv4.HeaderLen; {
 		o, ok := p.Option(at)
 		if !ok || o.Type == wire.OptionEnd {
@@ -40,7 +38,7 @@ func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
 			r.bytes = append(r.bytes, raw...)
 		case wire.OptionLooseSourceRoute, wire.OptionStrictSourceRoute:
 			to, ok := reverseRoute(raw, p.Src)
-			if ok {
+			if ok && routes == 1 {
 				r.to = to
 				r.bytes = append(r.bytes, raw...)
 			}
@@ -54,10 +52,43 @@ func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
 	return r, sound
 }
 
+// onceOnly counts the source routes, and reports whether each option that
+// "appears at most once in a datagram" (RFC 791 §3.1) keeps to that, and a
+// router alert to its length. Of source
+// routes there must be one at most, of whatever kind (RFC 1122 §3.2.1.8 (c)).
+func onceOnly(p *wire.Packet) (routes int, sound bool) {
+	var seen [256]bool
+	sound = true
+	for at := 20; at < p.IPv4.HeaderLen; {
+		o, ok := p.Option(at)
+		if !ok || o.Type == wire.OptionEnd {
+			break
+		}
+		switch o.Type {
+		case wire.OptionLooseSourceRoute, wire.OptionStrictSourceRoute:
+			routes++
+		case wire.OptionRecordRoute, wire.OptionTimestamp, optionSecurity, optionStreamID:
+			sound = sound && !seen[o.Type]
+			seen[o.Type] = true
+		case wire.OptionRouterAlert:
+			sound = sound && o.Len == 4 // RFC 2113 §2.1
+		}
+		at += o.Len
+	}
+	return routes, sound && routes <= 1
+}
+
+// Options without an effect here (RFC 791 §3.1).
+const (
+	optionSecurity = 130
+	optionStreamID = 136
+)
+
 // recordRoute enters self into a record route option, if there is room (RFC
-// 791 §3.1). The pointer counts octets from 1, and the first slot is at 4.
+// 791 §3.1). The pointer counts octets from 1, and the first slot is at 4. An
+// option without a single slot is no sound one.
 func recordRoute(o []byte, self netip.Addr) bool {
-	if len(o) < 3 || o[2] < 4 {
+	if len(o) < 7 || o[2] < 4 {
 		return false
 	}
 	at := int(o[2]) - 1

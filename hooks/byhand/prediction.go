@@ -32,6 +32,10 @@ type Prediction struct {
 	// the packet's, or, if Reassembled, a copy that the caller may keep.
 	Request     wire.Packet
 	Reassembled bool
+	// Doubt says that the prediction rests on fragments which the judged host
+	// may hold otherwise, within the freedom that the RFCs give: a host that
+	// does as predicted is right, and one that does not may be.
+	Doubt bool
 	// Reply is the whole reply datagram by hand, if one is due or allowed. It
 	// is the caller's. It may be longer than the MTU.
 	Reply []byte
@@ -64,12 +68,12 @@ func DropReasons() map[string]string {
 		ReasonMartianSource:        "the source is loopback, broadcast or multicast (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3 and §2.7)",
 		ReasonMartianDestination:   "the destination is loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3)",
 		ReasonNotOurs:              "the destination is not an address of this host (RFC 1122 §3.2.1.3)",
-		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4)",
+		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4; over IPv4 as hosts do, RFC 791 §3.2 leaves it open)",
 		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
 		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",
 		ReasonRoutingHeader:        "a routing header has segments left (RFC 8200 §4.4, RFC 5095 §3)",
 		ReasonMisplacedExtension:   "a hop-by-hop header is not the first (RFC 8200 §4.1)",
-		ReasonUnspecifiedRequester: "an unspecified source cannot be answered (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)",
+		ReasonUnspecifiedRequester: "a source in 0.0.0.0/8 or :: cannot be answered (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)",
 	}
 }
 

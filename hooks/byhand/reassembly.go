@@ -1,9 +1,9 @@
 package byhand
 
 import (
+	"container/list"
 	"encoding/binary"
 	"net/netip"
-	"slices"
 	"time"
 
 	"netstackd/hooks/wire"
@@ -17,41 +17,57 @@ const (
 	Incomplete Outcome = iota
 	// Complete: the datagram is whole.
 	Complete
-	// Overlap: it overlaps another, or contradicts the end; all is discarded.
+	// CompleteInDoubt: the datagram is whole here, but a host with other
+	// bounds, or of another mind where the RFCs leave it one, may have
+	// discarded some of it, or hold other bytes.
+	CompleteInDoubt
+	// Overlap: it overlaps another, or contradicts the end; all that was
+	// received is discarded.
 	Overlap
-	// TooLong: the datagram would exceed 65,535 bytes; all is discarded.
+	// TooLong: it would make the datagram longer than 65,535 bytes, and is
+	// discarded.
 	TooLong
-	// Empty: a fragment without data.
+	// Empty: a fragment without data, discarded.
 	Empty
 )
 
-// Bounds of a Reassembler. A host may choose them (RFC 1122 §3.3.2); these are
-// generous, so that the reference host forgets later than the one it judges.
+// How long fragments wait for the rest. Over IPv4 RFC 791 §3.2 starts at 15 s
+// and RFC 1122 §3.3.2 would have 60 s to 120 s; hosts take 30 s, and so does
+// this one: to forget later than the host it judges would be as wrong as to
+// forget earlier. Over IPv6 RFC 8200 §4.5 leaves no choice.
 const (
-	reassemblyTimeout = 60 * time.Second // RFC 8200 §4.5; RFC 1122 §3.3.2
-	maxFragmentBytes  = 16 << 20
-	maxDatagrams      = 8192
+	timeout4 = 30 * time.Second
+	timeout6 = 60 * time.Second
+	// timeoutSlack is how far two hosts may be apart on what is past its time.
+	timeoutSlack = time.Second
+)
+
+// Bounds of a Reassembler. A host may choose them (RFC 1122 §3.3.2).
+const (
+	maxFragmentBytes = 16 << 20
+	maxDatagrams     = 8192
 	// pressure is the amount held from which on the judged host may have
 	// discarded what this one still holds.
 	pressure = 2 << 20
-	// pressureLasts is how long that stays true: what was lost then is not
-	// back before its senders try again.
-	pressureLasts = reassemblyTimeout
-	// fragmentCost is what a fragment takes beside its data.
-	fragmentCost = 64
+	// doubtLasts is how long after such a time the two may hold different
+	// fragments: until all of that time are past theirs.
+	doubtLasts = timeout6 + timeoutSlack
+	// fragmentCost is what a fragment counts for beside its bytes, and a
+	// datagram beside its fragments: more than here, so that the measure is no
+	// smaller than that of hosts which keep whole packets.
+	fragmentCost = 512
 )
 
 // A Reassembler puts fragments together again, in bounded memory and time. Its
 // zero value is ready. It is not safe for concurrent use.
 type Reassembler struct {
 	pending map[datagramKey]*datagram
-	// order lists the pending datagrams, oldest first; finished ones stay
-	// until they come to the front.
-	order []*datagram
-	// held is what the pending fragments take, in bytes.
+	// order lists the *datagram of pending, oldest first.
+	order list.List
+	// held is what the pending datagrams count for, in bytes.
 	held int
-	// pressed is when held last was over pressure.
-	pressed time.Time
+	// doubtful is until when another host may hold other fragments.
+	doubtful time.Time
 }
 
 // A datagramKey tells the datagrams of fragments apart: protocol counts over
@@ -62,179 +78,191 @@ type datagramKey struct {
 	protocol uint8
 }
 
-type datagram struct {
-	key   datagramKey
-	since time.Time
-	done  bool
-	// parts are in order of their offset and do not overlap.
-	parts []part
-	// size is that of all data, known once the last fragment is there, else -1.
-	size int
-	// have counts the bytes in parts, cost what they take.
-	have, cost int
-	// header is what comes before the data: the first fragment's headers,
-	// without any fragment header.
-	header []byte
-}
-
-type part struct {
-	offset int
-	data   []byte
-}
-
 // Add takes a fragment, whose bytes it copies, and returns the whole datagram
 // as one packet, which is the caller's, if that completes it.
 func (r *Reassembler) Add(p *wire.Packet, now time.Time) ([]byte, Outcome) {
 	r.expire(now)
-	key := datagramKey{src: p.Src, dst: p.Dst, id: p.Fragment.ID}
-	header, data, ok := split(p)
-	if !ok || len(data) == 0 {
+	f, ok := dissect(p)
+	if !ok || len(f.data) == 0 {
 		return nil, Empty
 	}
-	if p.Version == 4 {
-		key.protocol = p.Protocol
-	}
-	d := r.pending[key]
-	if d == nil {
-		d = r.begin(key, now)
-	}
+	d := r.find(keyOf(p), p.Version, now)
 	before := d.cost
-	outcome := d.add(p.Fragment, header, data)
+	outcome := d.add(f)
 	r.held += d.cost - before
-	switch outcome {
-	case Incomplete:
-		if d.size >= 0 && d.have == d.size && d.header != nil {
-			r.forget(d)
-			if whole := d.join(p.Version); whole != nil {
-				return whole, Complete
-			}
-			return nil, TooLong
-		}
-		r.makeRoom(d, now)
-	default:
-		r.forget(d)
+	if outcome == Incomplete && d.whole() {
+		return r.complete(d, now)
 	}
+	r.makeRoom(d, now)
 	return nil, outcome
 }
 
-// Pressed reports whether so much was held lately that a host with smaller
-// buffers may have discarded fragments.
-func (r *Reassembler) Pressed(now time.Time) bool {
-	return !r.pressed.IsZero() && now.Sub(r.pressed) < pressureLasts
+// complete takes a datagram that is whole out.
+func (r *Reassembler) complete(d *datagram, now time.Time) ([]byte, Outcome) {
+	r.forget(d)
+	whole := d.join()
+	switch {
+	case whole == nil:
+		return nil, TooLong
+	case d.doubt:
+		// So is what comes under the same key next.
+		r.begin(d.key, d.version, now).doubt = true
+		return whole, CompleteInDoubt
+	case r.Doubtful(now):
+		return whole, CompleteInDoubt
+	}
+	return whole, Complete
 }
 
-func (r *Reassembler) begin(key datagramKey, now time.Time) *datagram {
+// Restart forgets what is held of the datagram that p is a fragment of.
+func (r *Reassembler) Restart(p *wire.Packet) {
+	if d := r.pending[keyOf(p)]; d != nil {
+		r.forget(d)
+	}
+}
+
+// Doubtful reports whether another host that got the same fragments may hold
+// others of them at now: so much was held lately that one with smaller buffers
+// may have discarded some, or one came when its datagram's time was just over,
+// or just not.
+func (r *Reassembler) Doubtful(now time.Time) bool {
+	return now.Before(r.doubtful)
+}
+
+// doubt begins a doubt, or makes it last longer.
+func (r *Reassembler) doubt(until time.Time) {
+	if until.After(r.doubtful) {
+		r.doubtful = until
+	}
+}
+
+func keyOf(p *wire.Packet) datagramKey {
+	key := datagramKey{src: p.Src, dst: p.Dst, id: p.Fragment.ID}
+	if p.Version == 4 {
+		key.protocol = p.Protocol
+	}
+	return key
+}
+
+// find returns the pending datagram of a key, or begins one.
+func (r *Reassembler) find(key datagramKey, version uint8, now time.Time) *datagram {
+	timeout := timeout4
+	if version == 6 {
+		timeout = timeout6
+	}
+	d := r.pending[key]
+	if d != nil {
+		switch age := now.Sub(d.since); {
+		case len(d.parts) == 0:
+			// It was abandoned: this is a new beginning.
+			d.since = now
+			r.order.MoveToBack(d.place)
+			return d
+		case age >= timeout+timeoutSlack:
+			r.forget(d)
+		case age >= timeout-timeoutSlack:
+			d.doubt = true
+			r.doubt(now.Add(doubtLasts))
+			return d
+		default:
+			return d
+		}
+	}
+	return r.begin(key, version, now)
+}
+
+func (r *Reassembler) begin(key datagramKey, version uint8, now time.Time) *datagram {
 	if r.pending == nil {
 		r.pending = map[datagramKey]*datagram{}
 	}
-	d := &datagram{key: key, since: now, size: -1}
+	d := newDatagram(key, version, now)
+	d.place = r.order.PushBack(d)
 	r.pending[key] = d
-	r.order = append(r.order, d)
+	r.held += d.cost
 	return d
 }
 
-// makeRoom forgets datagrams, oldest first but never the newest, until what is
+// makeRoom forgets datagrams, oldest first but never current, until what is
 // held is within bounds.
-func (r *Reassembler) makeRoom(newest *datagram, now time.Time) {
+func (r *Reassembler) makeRoom(current *datagram, now time.Time) {
 	if r.held > pressure || len(r.pending) > maxDatagrams/2 {
-		r.pressed = now
+		r.doubt(now.Add(doubtLasts))
 	}
-	for (r.held > maxFragmentBytes || len(r.pending) > maxDatagrams) && r.order[0] != newest {
-		r.forget(r.order[0])
-		r.order[0] = nil
-		r.order = r.order[1:]
+	for r.held > maxFragmentBytes || len(r.pending) > maxDatagrams {
+		e := r.order.Front()
+		if e.Value == current {
+			e = e.Next()
+		}
+		r.forget(e.Value.(*datagram))
 	}
 }
 
 // forget drops a datagram from the pending ones.
 func (r *Reassembler) forget(d *datagram) {
-	if d.done {
-		return
-	}
-	d.done = true
 	delete(r.pending, d.key)
+	r.order.Remove(d.place)
 	r.held -= d.cost
 }
 
-// expire forgets what has waited too long, and shortens the order.
+// expire forgets what has waited too long, whatever its version.
 func (r *Reassembler) expire(now time.Time) {
-	for len(r.order) > 0 && (r.order[0].done || now.Sub(r.order[0].since) >= reassemblyTimeout) {
-		r.forget(r.order[0])
-		r.order[0] = nil
-		r.order = r.order[1:]
-	}
-}
-
-// add files one fragment.
-func (d *datagram) add(f wire.Fragment, header, data []byte) Outcome {
-	end := f.Offset + len(data)
-	if end > 65535 {
-		return TooLong
-	}
-	if d.size >= 0 && (end > d.size || !f.More && end != d.size) {
-		return Overlap
-	}
-	i, found := slices.BinarySearchFunc(d.parts, f.Offset, func(p part, offset int) int { return p.offset - offset })
-	if found && len(d.parts[i].data) == len(data) {
-		return Incomplete // an exact duplicate (RFC 8200 §4.5)
-	}
-	if found || i > 0 && d.parts[i-1].offset+len(d.parts[i-1].data) > f.Offset ||
-		i < len(d.parts) && end > d.parts[i].offset {
-		return Overlap
-	}
-	if !f.More {
-		if i < len(d.parts) {
-			return Overlap // something lies behind the end
+	for e := r.order.Front(); e != nil; e = r.order.Front() {
+		d := e.Value.(*datagram)
+		if now.Sub(d.since) < timeout6+timeoutSlack {
+			return
 		}
-		d.size = end
+		r.forget(d)
 	}
-	d.parts = slices.Insert(d.parts, i, part{offset: f.Offset, data: slices.Clone(data)})
-	d.have += len(data)
-	d.cost += len(data) + fragmentCost
-	if f.Offset == 0 {
-		d.header = slices.Clone(header)
-	}
-	return Incomplete
 }
 
-// join makes one packet of the parts, or nil if it would be too long.
-func (d *datagram) join(version uint8) []byte {
-	total := len(d.header) + d.size
-	if version == 4 && total > 65535 || version == 6 && total-40 > 65535 {
-		return nil
-	}
-	b := make([]byte, 0, total)
-	b = append(b, d.header...)
-	for _, p := range d.parts {
-		b = append(b, p.data...)
-	}
-	if version == 4 {
-		binary.BigEndian.PutUint16(b[2:], uint16(total))
-		// DF and MF go; the reserved bit is not ours to clear.
-		b[6], b[7] = b[6]&0x80, 0
-		b[10], b[11] = 0, 0
-		binary.BigEndian.PutUint16(b[10:], wire.Checksum(b[:len(d.header)]))
-		return b
-	}
-	binary.BigEndian.PutUint16(b[4:], uint16(total-40))
-	return b
+// A piece is a fragment, taken apart.
+type piece struct {
+	wire.Fragment
+	// header is what the whole datagram has before its data, if this is the
+	// first fragment, but for what names the data's protocol, next, at the
+	// offset nextAt, which is 0 over IPv4.
+	header []byte
+	next   byte
+	nextAt int
+	data   []byte
+	// open says that a host is free to discard the fragment: it is not the
+	// first and has IPv4 options, which may be checked, or it is the first and
+	// does not reach to the end of the upper layer's header.
+	open bool
 }
 
-// split parts a fragment into the headers that the whole datagram will have
-// and the fragment's data. Over IPv6 the fragment header is cut out, and the
-// header before it is told what follows (RFC 8200 §4.5).
-func split(p *wire.Packet) (header, data []byte, ok bool) {
+// dissect takes a fragment apart. Over IPv6 the fragment header is cut out,
+// and the header before it is told what follows (RFC 8200 §4.5).
+func dissect(p *wire.Packet) (f piece, ok bool) {
+	f.Fragment = p.Fragment
 	if p.Version == 4 {
-		return p.Bytes[:p.IPv4.HeaderLen], p.Bytes[p.IPv4.HeaderLen:], true
+		f.header, f.data = p.Bytes[:p.IPv4.HeaderLen], p.Bytes[p.IPv4.HeaderLen:]
+		f.open = p.Fragment.Offset != 0 && p.IPv4.HasOptions()
+		return f, true
 	}
+	f.open = chainCut(p)
 	previous := 6 // where the IPv6 header names its successor
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
 		if e.Protocol == wire.ProtocolFragment {
-			header = slices.Clone(p.Bytes[:e.Offset])
-			header[previous] = p.Bytes[e.Offset]
-			return header, p.Bytes[e.Offset+e.Len:], true
+			f.header, f.data = p.Bytes[:e.Offset], p.Bytes[e.Offset+e.Len:]
+			f.next, f.nextAt = p.Bytes[e.Offset], previous
+			return f, true
 		}
 		previous = e.Offset
 	}
-	return nil, nil, false
+	return f, false
+}
+
+// setLength writes the header's length fields, and over IPv4 what depends on
+// them, into a whole datagram with a header of headerLen bytes.
+func setLength(b []byte, headerLen int) {
+	if b[0]>>4 == 6 {
+		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-40))
+		return
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+	// DF and MF go; the reserved bit is not ours to clear.
+	b[6], b[7] = b[6]&0x80, 0
+	b[10], b[11] = 0, 0
+	binary.BigEndian.PutUint16(b[10:], wire.Checksum(b[:headerLen]))
 }

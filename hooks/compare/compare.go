@@ -40,7 +40,9 @@ type Config struct {
 // Counts are how many comparisons had which result.
 type Counts struct {
 	Match, Differ, Missing, Unexpected uint64
-	// Unjudged counts requests forgotten for lack of room.
+	// Unjudged counts requests forgotten for lack of room, and replies that
+	// nothing certain can be held against: fragments may have been lost on
+	// netstack's side that are there on ours, or the reverse.
 	Unjudged uint64
 }
 
@@ -57,11 +59,14 @@ type Comparer struct {
 	// outward puts fragmented replies together.
 	outward byhand.Reassembler
 	counts  Counts
+	// forgot is when a request was last forgotten for lack of room.
+	forgot time.Time
 
-	// quit is closed by Close, once; done by the sweeper when it ends.
+	// quit is closed by Close, once.
 	quit     chan struct{}
 	quitOnce sync.Once
-	sweeper  sync.WaitGroup
+	// sweeper is the goroutine that Start starts.
+	sweeper sync.WaitGroup
 }
 
 var _ hooks.Hook = (*Comparer)(nil)
@@ -74,18 +79,23 @@ func New(cfg Config) *Comparer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Comparer{cfg: cfg, quit: make(chan struct{})}
+	return &Comparer{cfg: cfg, pending: newPending(), quit: make(chan struct{})}
 }
 
 // Start starts the goroutine that settles what is past its deadline.
 func (c *Comparer) Start() {
 	c.sweeper.Go(func() {
-		tick := time.NewTicker(c.cfg.Deadline / 4)
+		tick := time.NewTicker(max(c.cfg.Deadline/4, time.Millisecond))
 		defer tick.Stop()
+		// What is overdue gets one tick more: after the whole process stood
+		// still, the sweeper must not run before those who answer.
+		last := c.cfg.Now()
 		for {
 			select {
 			case <-tick.C:
-				c.Sweep(c.cfg.Now())
+				now := c.cfg.Now()
+				c.Sweep(last)
+				last = now
 			case <-c.quit:
 				return
 			}
@@ -100,8 +110,9 @@ func (c *Comparer) Close() {
 	c.sweeper.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.cfg.Now()
 	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
-		c.expire(r)
+		c.expire(r, now)
 	}
 }
 
@@ -117,7 +128,7 @@ func (c *Comparer) Sweep(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
-		c.expire(r)
+		c.expire(r, now)
 	}
 }
 
@@ -156,8 +167,8 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 	seen := c.sight(p)
 	reply := &p.Packet
 	if reply.Fragment.IsFragment() && reply.Problem.IsZero() {
-		whole, outcome := c.outward.Add(reply, p.Time)
-		if outcome != byhand.Complete {
+		whole := c.reassemble(p)
+		if whole == nil {
 			c.cfg.Tracer.Packet(seen)
 			return
 		}
@@ -172,11 +183,28 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 	c.judge(p, seen, reply)
 }
 
+// reassemble feeds a fragment that netstack made, and returns the datagram
+// that it completes, or nil.
+func (c *Comparer) reassemble(p *hooks.Packet) []byte {
+	for _, check := range p.Checks() {
+		if check.Verdict == wire.Bad {
+			return nil // whoever gets it discards it
+		}
+	}
+	if p.Fragment.Offset == 0 {
+		// Netstack sends its fragments in order: what is left of an earlier
+		// datagram, of which the link did not take the rest, is not of this.
+		c.outward.Restart(&p.Packet)
+	}
+	whole, _ := c.outward.Add(&p.Packet, p.Time)
+	return whole
+}
+
 // sight makes the event of a packet, and takes the next number for it.
 func (c *Comparer) sight(p *hooks.Packet) trace.Packet {
 	c.seq++
 	seen := trace.Packet{
-		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, Fate: p.Fate, Reason: p.Reason,
+		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: p.Fate, Reason: p.Reason,
 	}
 	seen.NChecks = copy(seen.Checks[:], p.Checks())
 	seen.Packet.Bytes = nil
@@ -205,7 +233,6 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	p.Hold()
 	whole := &prediction.Request
 	r := &request{
-		key:        key{whole.Src, whole.ICMP.ID, whole.ICMP.Seq},
 		seen:       seen,
 		prediction: prediction,
 		anySource:  !c.cfg.Host.Owns(whole.Dst),
@@ -214,10 +241,10 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}
+	c.pending.add(r, whole)
 	r.prediction.Request = wire.Packet{}
-	c.pending.add(r)
 	for c.pending.full() {
-		c.forget(c.pending.oldest())
+		c.forget(c.pending.oldest(), p.Time)
 	}
 }
 
@@ -226,6 +253,10 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 	r := c.pending.match(reply)
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
+		if c.cfg.Host.Doubts(p.Time) || !c.forgot.IsZero() && p.Time.Sub(c.forgot) < c.cfg.Deadline {
+			c.counts.Unjudged++
+			return
+		}
 		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true})
 		return
 	}
@@ -244,12 +275,16 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 	}
 	c.settle(r, hooks.Answered, "")
 	c.cfg.Tracer.Packet(seen)
+	if r.prediction.Doubt && e.Result != trace.Match {
+		c.counts.Unjudged++
+		return
+	}
 	c.report(e)
 }
 
 // expire settles a request that got no reply in time.
-func (c *Comparer) expire(r *request) {
-	e := c.event(r, c.cfg.Now())
+func (c *Comparer) expire(r *request, now time.Time) {
+	e := c.event(r, now)
 	switch r.prediction.Expect {
 	case byhand.Silence:
 		e.Result = trace.Match
@@ -265,7 +300,8 @@ func (c *Comparer) expire(r *request) {
 }
 
 // forget settles a request for lack of room, without a judgement.
-func (c *Comparer) forget(r *request) {
+func (c *Comparer) forget(r *request, now time.Time) {
+	c.forgot = now
 	if r.prediction.Expect == byhand.Silence {
 		c.settle(r, hooks.Dropped, r.prediction.Reason)
 	} else {

@@ -100,8 +100,15 @@ func (d *differ) options(reply, hand *wire.Packet) {
 			// The time is the host's own: compare how far the record got.
 			r, h = r[:4], h[:4]
 		}
-		d.note(o.name, at, fmt.Sprintf("%#x", r), fmt.Sprintf("%#x", h), o.class, "RFC 1122 §3.2.2.6")
+		d.note(o.name, at, inHex(r), inHex(h), o.class, "RFC 1122 §3.2.2.6")
 	}
+}
+
+func inHex(option []byte) string {
+	if len(option) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%#x", option)
 }
 
 // option returns the bytes of the first option of a kind, and its offset.

@@ -11,5 +11,7 @@
 //     RFCs give told apart from what they require.
 //
 // A request's fate is settled by its reply, or by the deadline. The comparison
-// runs inline, in the order in which packets pass, and loses nothing.
+// runs inline, in the order in which packets pass, and loses nothing. Only what
+// is certain is reported: a reply that hangs on fragments which netstack may
+// have forgotten, or kept longer, is counted and not judged.
 package compare

@@ -14,12 +14,12 @@ const (
 // DropReasons documents each reason in one line.
 func DropReasons() map[string]string {
 	return map[string]string{
-		ReasonFragmentTooLong: "fragment that ends past 65,535 bytes with its header: reassembled, it would overflow (RFC 791 §3.2)",
+		ReasonFragmentTooLong: "IPv4 fragment that ends past 65,535 bytes with its header: reassembled, it would overflow (RFC 791 §3.1)",
 		ReasonFragmentOptions: "fragment of an ICMPv4 message with IP options: reassembled, the reply's header could overflow",
 	}
 }
 
-// maxDatagram is the length in bytes of the longest IP datagram, header
+// maxDatagram is the length in bytes of the longest IPv4 datagram, header
 // included (RFC 791 §3.1, total length).
 const maxDatagram = 65535
 
@@ -38,24 +38,18 @@ func (Guard) Inbound(p *hooks.Packet) {
 // Outbound lets everything pass.
 func (Guard) Outbound(*hooks.Packet) {}
 
-// judge returns the reason to keep p from netstack, or "".
+// judge returns the reason to keep p from netstack, or "". Over IPv6 there is
+// none: netstack discards what would exceed the payload length, and says so in
+// the parameter problem that RFC 8200 §4.5 asks for.
 func judge(p *wire.Packet) string {
-	if !p.Fragment.IsFragment() || p.Payload == 0 {
+	if p.Version != 4 || !p.Fragment.IsFragment() || p.Payload == 0 {
 		return ""
 	}
-	data := len(p.Bytes) - p.Payload
-	switch p.Version {
-	case 4:
-		if p.IPv4.HeaderLen+p.Fragment.Offset+data > maxDatagram {
-			return ReasonFragmentTooLong
-		}
-		if p.Protocol == wire.ProtocolICMPv4 && p.IPv4.HasOptions() {
-			return ReasonFragmentOptions
-		}
-	case 6:
-		if p.Payload+p.Fragment.Offset+data > maxDatagram {
-			return ReasonFragmentTooLong
-		}
+	if p.Fragment.Offset+len(p.Bytes) > maxDatagram {
+		return ReasonFragmentTooLong
+	}
+	if p.Protocol == wire.ProtocolICMPv4 && p.IPv4.HasOptions() {
+		return ReasonFragmentOptions
 	}
 	return ""
 }

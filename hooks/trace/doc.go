@@ -6,9 +6,10 @@
 //
 //   - event.go: [Packet], [Comparison], [Diff], [Summary]: what is written.
 //   - recorder.go: [Recorder], the bounded ring between the packets' way and
-//     the writer, and the one goroutine that writes.
+//     the writer. writer.go: the one goroutine that writes.
 //   - text.go, tcpdump.go: the text form. json.go: the JSON form.
 //
 // A packet never waits for its trace. What the ring has no room for, or the
-// output does not take, is lost and counted.
+// output does not take, is lost and counted. Nothing that came from a packet is
+// written as it came: addresses, numbers and names stand for it.
 package trace

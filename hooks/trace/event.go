@@ -19,7 +19,9 @@ type Packet struct {
 	// Packet is the decoding. Its Bytes are nil unless the tracer wants bytes,
 	// and then a copy of their own.
 	Packet wire.Packet
-	Checks [2]wire.Check
+	// DataLen is the length in bytes of what the IP headers carry.
+	DataLen int
+	Checks  [2]wire.Check
 	// NChecks counts the valid ones in Checks.
 	NChecks int
 	// Reassembled says that the last check is that of the datagram which

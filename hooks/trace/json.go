@@ -15,20 +15,25 @@ type jsonRenderer struct{ level Level }
 var _ renderer = (*jsonRenderer)(nil)
 
 type jsonPacket struct {
-	Type      string          `json:"type"`
-	TS        string          `json:"ts"`
-	Seq       uint64          `json:"seq"`
-	Dir       hooks.Direction `json:"dir"`
-	Len       int             `json:"len"`
-	IP        *jsonIP         `json:"ip,omitempty"`
-	Frag      *jsonFrag       `json:"frag,omitempty"`
-	ICMP      *jsonICMP       `json:"icmp,omitempty"`
-	TCP       *jsonTCP        `json:"tcp,omitempty"`
-	UDP       *jsonUDP        `json:"udp,omitempty"`
-	Problem   *jsonProblem    `json:"problem,omitempty"`
-	Checksums []jsonCheck     `json:"checksums,omitempty"`
-	Fate      hooks.Fate      `json:"fate"`
-	Reason    string          `json:"reason"`
+	Type    string          `json:"type"`
+	TS      string          `json:"ts"`
+	Seq     uint64          `json:"seq"`
+	Dir     hooks.Direction `json:"dir"`
+	Len     int             `json:"len"`
+	IP      *jsonIP         `json:"ip,omitempty"`
+	Frag    *jsonFrag       `json:"frag,omitempty"`
+	ICMP    *jsonICMP       `json:"icmp,omitempty"`
+	TCP     *jsonTCP        `json:"tcp,omitempty"`
+	UDP     *jsonUDP        `json:"udp,omitempty"`
+	Problem *jsonProblem    `json:"problem,omitempty"`
+	// Trailing counts the bytes received after the packet's own length.
+	Trailing int `json:"trailing,omitempty"`
+	// Checksums is nil at level packets, where they are left out.
+	Checksums []jsonCheck `json:"checksums,omitzero"`
+	Fate      hooks.Fate  `json:"fate"`
+	Reason    string      `json:"reason"`
+	// Explain is the whole working, at level explain, many lines of text.
+	Explain string `json:"explain,omitempty"`
 }
 
 type jsonIP struct {
@@ -97,11 +102,12 @@ type jsonCompare struct {
 	RFC       string `json:"rfc,omitempty"`
 	LatencyUS *int64 `json:"latency_us,omitempty"`
 	Diffs     []Diff `json:"diffs"`
+	Explain   string `json:"explain,omitempty"`
 }
 
 func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
 	w := &p.Packet
-	j := jsonPacket{Type: "packet", TS: stamp(p.Time), Seq: p.Seq, Dir: p.Direction, Len: p.Len, Fate: p.Fate, Reason: p.Reason}
+	j := jsonPacket{Type: "packet", TS: stamp(p.Time), Seq: p.Seq, Dir: p.Direction, Len: p.Len, Trailing: w.Trailing, Fate: p.Fate, Reason: p.Reason}
 	if w.Src.IsValid() {
 		j.IP = &jsonIP{Version: w.Version, Src: address(w.Src), Dst: address(w.Dst), Proto: w.Protocol, TTL: w.IPv4.TTL}
 		if w.Version == 6 {
@@ -129,12 +135,16 @@ func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
 		j.Problem = &jsonProblem{Reason: pr.Reason, Layer: pr.Layer, Offset: pr.Offset, Seen: pr.Seen, Limit: pr.Limit}
 	}
 	if r.level != Packets {
+		j.Checksums = make([]jsonCheck, 0, p.NChecks)
 		for i, c := range p.Checks[:p.NChecks] {
 			j.Checksums = append(j.Checksums, jsonCheck{
 				Layer: c.Layer, Offset: c.Offset, Seen: hex16(c.Seen), Hand: hex16(c.Hand), Verdict: c.Verdict,
 				Reassembled: p.Reassembled && i == p.NChecks-1,
 			})
 		}
+	}
+	if r.level == Explain {
+		j.Explain = explainPacket(p)
 	}
 	return line(b, j)
 }
@@ -144,21 +154,34 @@ func (r *jsonRenderer) compare(b []byte, c *Comparison) []byte {
 		Type: "compare", TS: stamp(c.Time), Seq: c.Seq, Request: c.Request, Responder: c.Responder, Live: c.Live,
 		Result: c.Result, Due: c.Due, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs,
 	}
-	if c.Replied {
+	if c.Replied && c.Request != 0 {
 		us := c.Latency.Microseconds()
 		j.LatencyUS = &us
 	}
 	if j.Diffs == nil {
 		j.Diffs = []Diff{}
 	}
+	if r.level == Explain {
+		j.Explain = explainReply(c)
+	}
 	return line(b, j)
 }
 
 func (r *jsonRenderer) summary(b []byte, s *Summary) []byte {
-	return line(b, struct {
+	j := struct {
 		Type string `json:"type"`
-		*Summary
-	}{"summary", s})
+		Summary
+	}{"summary", *s}
+	// An object, also when there is nothing in it.
+	if j.Drops == nil {
+		j.Drops = map[string]uint64{}
+	}
+	for _, fates := range []*map[hooks.Fate]uint64{&j.Fates.In, &j.Fates.Out} {
+		if *fates == nil {
+			*fates = map[hooks.Fate]uint64{}
+		}
+	}
+	return line(b, j)
 }
 
 // line appends v as one line. Nothing that is written here can fail to encode;

@@ -45,7 +45,8 @@ const (
 )
 
 // A Recorder renders events and writes them to one output from a goroutine of
-// its own. Between [NewRecorder] and [Recorder.Start] events queue up.
+// its own. Between [NewRecorder] and [Recorder.Start] events queue up. It is
+// safe for concurrent use.
 type Recorder struct {
 	level  Level
 	render renderer
@@ -56,16 +57,26 @@ type Recorder struct {
 	ring chan event
 	// bytes counts what the events in the ring carry.
 	bytes atomic.Int64
-	lost  atomic.Uint64
+	// lost counts the events that are not written and never will be.
+	lost atomic.Uint64
 
+	started atomic.Bool
 	// quit is closed by Close, once, to end the writer.
 	quit     chan struct{}
 	quitOnce sync.Once
 	// done is closed by the writer when it ends.
-	done    chan struct{}
-	started atomic.Bool
-	// summary is set before quit is closed, and read by the writer after.
+	done chan struct{}
+	// summary is a copy that Close makes before it closes quit; the writer's
+	// from then on.
 	summary *Summary
+	// err is why the end was not written. The writer sets it before it closes
+	// done.
+	err error
+
+	mu sync.Mutex
+	// The following are guarded by mu.
+	taken     uint64 // events that the writer has and that are neither written nor lost
+	abandoned bool   // Close has counted those as lost and gone on
 }
 
 var _ Tracer = (*Recorder)(nil)
@@ -157,132 +168,78 @@ func (r *Recorder) Start() {
 	}
 }
 
-// Close writes what is queued, then the summary, whose TraceLost it sets, and
-// waits for that no longer than patience: an output that takes nothing must
-// not keep the process from ending. What is not written by then is lost; the
-// writer, if it is stuck in a write, is left behind, and Close says so.
+// Close writes what is queued, then the summary, and waits for that no longer
+// than patience: an output that takes nothing must not keep the process from
+// ending. What is not written by then is lost; the writer, if it is stuck in a
+// write, is left behind and ends with it. The error says that the end of the
+// trace is missing, and why.
+//
+// Close sets the summary's TraceLost, with an error too, and keeps nothing of
+// it but its maps, which must not change any more. If the recorder was never
+// started, it is now. What is recorded after Close is not written. A second
+// Close waits for the same end.
 func (r *Recorder) Close(s *Summary, patience time.Duration) error {
-	if !r.started.Load() {
-		return nil
-	}
+	r.Start()
 	r.quitOnce.Do(func() {
-		r.summary = s
+		if s != nil {
+			own := *s
+			r.summary = &own
+		}
 		close(r.quit)
 	})
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	var err error
 	select {
 	case <-r.done:
-		return nil
+		if r.err != nil {
+			err = fmt.Errorf("close trace: %w", r.err)
+		}
 	case <-timer.C:
-		n := uint64(len(r.ring))
-		r.lost.Add(n)
-		return fmt.Errorf("close trace: the output took nothing for %v, at least %d events lost", patience, n)
+		err = fmt.Errorf("close trace: the output did not take the rest within %v, %d events lost with it", patience, r.abandon())
 	}
+	if s != nil {
+		s.TraceLost = r.Lost()
+	}
+	return err
 }
 
-// write is the writer.
-func (r *Recorder) write() {
-	defer close(r.done)
-	w := writer{recorder: r, next: time.Now()}
+// abandon counts all that is not written as lost, and returns how much that is.
+func (r *Recorder) abandon() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.abandoned {
+		return 0
+	}
+	r.abandoned = true
+	n := r.taken
 	for {
 		select {
-		case e := <-r.ring:
-			w.add(e)
-		case <-r.quit:
-			w.drain()
-			w.flush()
-			if r.summary != nil {
-				r.summary.TraceLost = r.Lost()
-				w.buf = r.render.summary(w.buf, r.summary)
-				w.flush()
-			}
-			w.report(true)
-			return
-		}
-		w.drain()
-		w.flush()
-		w.report(false)
-	}
-}
-
-// A writer is the state of the writing goroutine.
-type writer struct {
-	recorder *Recorder
-	buf      []byte
-	// events counts those in buf.
-	events uint64
-	// torn says that the last write ended within a line.
-	torn bool
-	// reported is the loss logged last, err the last error since then, next
-	// the earliest time for another report.
-	reported uint64
-	err      error
-	next     time.Time
-}
-
-func (w *writer) add(e event) {
-	r := w.recorder
-	r.bytes.Add(-e.weight())
-	if e.packet != nil {
-		w.buf = r.render.packet(w.buf, e.packet)
-	} else {
-		w.buf = r.render.compare(w.buf, e.compare)
-	}
-	w.events++
-}
-
-// drain renders what is queued, as much as one chunk takes at a time.
-func (w *writer) drain() {
-	for {
-		select {
-		case e := <-w.recorder.ring:
-			w.add(e)
-			if len(w.buf) >= chunk {
-				w.flush()
-			}
+		case <-r.ring:
+			n++
 		default:
-			return
+			r.lost.Add(n)
+			return n
 		}
 	}
 }
 
-// flush writes the buffer. If that fails, its events are lost, and the next
-// write begins on a line of its own.
-func (w *writer) flush() {
-	if len(w.buf) == 0 {
-		return
-	}
-	out := w.buf
-	if w.torn {
-		out = append([]byte{'\n'}, out...)
-	}
-	n, err := w.recorder.out.Write(out)
-	if err != nil {
-		w.recorder.lost.Add(w.events)
-		w.err = err
-		if n > 0 {
-			w.torn = out[n-1] != '\n'
-		}
-	} else {
-		w.torn = false
-	}
-	w.buf, w.events = w.buf[:0], 0
-	if cap(w.buf) > 16*chunk {
-		w.buf = nil
-	}
+// take counts an event that the writer has taken.
+func (r *Recorder) take() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken++
 }
 
-// report logs what was lost since the last report, once a second at most.
-func (w *writer) report(last bool) {
-	lost := w.recorder.Lost()
-	if lost == w.reported || !last && time.Now().Before(w.next) {
-		return
+// settle ends the way of so many taken events. It reports whether the writer
+// is to go on: not if Close has abandoned it, and counted them already.
+func (r *Recorder) settle(written, lost uint64) (goOn bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.abandoned {
+		return false
 	}
-	entry := w.recorder.log.WithField("lost", lost-w.reported)
-	if w.err != nil {
-		entry = entry.WithError(w.err)
-	}
-	entry.Warn("trace events lost: the output is too slow or failed; the traffic is not affected")
-	w.reported, w.err, w.next = lost, nil, time.Now().Add(reportEvery)
+	r.taken -= written + lost
+	r.lost.Add(lost)
+	return true
 }

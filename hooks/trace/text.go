@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +20,7 @@ var _ renderer = (*textRenderer)(nil)
 func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 	b = p.Time.AppendFormat(b, "15:04:05.000000")
 	b = fmt.Appendf(b, " %-3s ", p.Direction)
-	b = appendPacket(b, &p.Packet, p.Len)
+	b = appendPacket(b, p)
 	b = fmt.Appendf(b, " [#%d %s", p.Seq, p.Fate)
 	if p.Reason != "" {
 		b = fmt.Appendf(b, ": %s", p.Reason)
@@ -30,12 +29,18 @@ func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 	if r.level == Packets {
 		return b
 	}
-	if r.level == Explain && p.Packet.Bytes != nil {
-		return appendIndented(b, func(w *bytes.Buffer) error { return wire.Explain(w, p.Packet.Bytes) })
+	explained := ""
+	if r.level == Explain {
+		explained = explainPacket(p)
+		b = appendIndented(b, explained)
 	}
 	for i, c := range p.Checks[:p.NChecks] {
+		reassembled := p.Reassembled && i == p.NChecks-1
+		if explained != "" && !reassembled {
+			continue // worked out there
+		}
 		b = appendCheck(b, c)
-		if p.Reassembled && i == p.NChecks-1 {
+		if reassembled {
 			b = append(b, ", of the reassembled datagram"...)
 		}
 		b = append(b, '\n')
@@ -49,8 +54,8 @@ func appendCheck(b []byte, c wire.Check) []byte {
 }
 
 func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
-	if r.level == Explain && c.ReplyByHand != nil {
-		b = appendIndented(b, func(w *bytes.Buffer) error { return wire.ExplainReply(w, c.RequestBytes, c.ReplyByHand) })
+	if r.level == Explain {
+		b = appendIndented(b, explainReply(c))
 	}
 	b = fmt.Appendf(b, "    compare [#%d]: %s, %s\n", c.Seq, c.Result, sentence(c))
 	for _, d := range c.Diffs {
@@ -68,7 +73,7 @@ func sentence(c *Comparison) string {
 		}
 		s := fmt.Sprintf("%s answered #%d after %s as by hand", c.Responder, c.Request, duration(c.Latency))
 		if len(c.Diffs) > 0 {
-			s += ", but for freedoms that the RFC gives:"
+			s += " but for what the RFCs leave free:"
 		}
 		return s
 	case Differ:
@@ -93,8 +98,8 @@ func (r *textRenderer) summary(b []byte, s *Summary) []byte {
 // Text returns the summary in words, a few lines.
 func (s *Summary) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d packets in: %s\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
-	fmt.Fprintf(&b, "%d packets out: %s\n", s.Packets.Out, counts(s.Fates.Out, hooks.Sent, hooks.Dropped))
+	fmt.Fprintf(&b, "packets in:  %d (%s)\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
+	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, hooks.Sent, hooks.Dropped))
 	fmt.Fprintf(&b, "checksums by hand: %d ok, %d bad, %d partial, %d absent\n", s.Checksums.OK, s.Checksums.Bad, s.Checksums.Partial, s.Checksums.Absent)
 	c := &s.Compare
 	fmt.Fprintf(&b, "comparisons: %d match, %d differ, %d missing, %d unexpected", c.Match, c.Differ, c.Missing, c.Unexpected)
@@ -119,13 +124,31 @@ func counts(m map[hooks.Fate]uint64, order ...hooks.Fate) string {
 	return strings.Join(parts, ", ")
 }
 
-// appendIndented appends what write writes, each line set in by four.
-func appendIndented(b []byte, write func(*bytes.Buffer) error) []byte {
-	var w bytes.Buffer
-	// A bytes.Buffer takes everything, so there is no error to see.
-	_ = write(&w)
-	for l := range bytes.Lines(w.Bytes()) {
-		if len(bytes.TrimSpace(l)) > 0 {
+// explainPacket returns the whole working of a packet whose bytes the event
+// brought, else nothing.
+func explainPacket(p *Packet) string {
+	if p.Packet.Bytes == nil {
+		return ""
+	}
+	var b strings.Builder
+	_ = wire.Explain(&b, p.Packet.Bytes) // only a writer can fail, and this one does not
+	return b.String()
+}
+
+// explainReply returns how the reply is made by hand, if one was.
+func explainReply(c *Comparison) string {
+	if c.ReplyByHand == nil {
+		return ""
+	}
+	var b strings.Builder
+	_ = wire.ExplainReply(&b, c.RequestBytes, c.ReplyByHand) // as above
+	return b.String()
+}
+
+// appendIndented appends text, each line that is not empty set in by four.
+func appendIndented(b []byte, text string) []byte {
+	for l := range strings.Lines(text) {
+		if strings.TrimSpace(l) != "" {
 			b = append(b, "    "...)
 		}
 		b = append(b, l...)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,7 +11,7 @@ import (
 
 // kernelAddresses gives the kernel an address on the link for each prefix:
 // those of hosts, where -host names some, else the first of the prefix that
-// is usable and free.
+// is usable and free. Every one of addrs is then reached from one of them.
 func kernelAddresses(addrs []netip.Prefix, hosts []netip.Addr) ([]link.Address, error) {
 	taken := func(a netip.Addr) bool {
 		return slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Addr() == a })
@@ -39,11 +40,12 @@ func kernelAddresses(addrs []netip.Prefix, hosts []netip.Addr) ([]link.Address, 
 			}
 			local := netip.PrefixFrom(h, p.Bits())
 			if why := unusable(local); why != "" {
-				return nil, fmt.Errorf("-host %s: %s; give one that a host can have, as in %s", h, why, example(local))
+				return nil, fmt.Errorf("-host %s: %s; %s", h, why, instead(p, taken))
 			}
-			// An address in two nested prefixes is given once, in the first.
+			// An address in nested prefixes is given once, in the widest: the
+			// route to that leads to the others too.
 			if !used[i] {
-				kernel = append(kernel, link.Address{Local: local})
+				kernel = append(kernel, link.Address{Local: widest(addrs, h)})
 			}
 			used[i], found = true, true
 		}
@@ -57,51 +59,69 @@ func kernelAddresses(addrs []netip.Prefix, hosts []netip.Addr) ([]link.Address, 
 		kernel = append(kernel, link.Address{Local: netip.PrefixFrom(a, p.Bits())})
 	}
 
-	// A single address has no room beside it: the kernel reaches it from an
-	// address that must be named.
+	// A single address has no room beside it: unless it lies in the prefix of
+	// another, the kernel reaches it from an address that must be named.
 	for _, p := range addrs {
-		if !p.IsSingleIP() {
+		if !p.IsSingleIP() || widest(addrs, p.Addr()) != p {
 			continue
 		}
-		i := partner(p.Addr(), hosts, used)
-		if i < 0 {
+		i, shared := partner(p.Addr(), hosts, used)
+		switch {
+		case i < 0 && shared:
+			return nil, fmt.Errorf("-addr %s needs a -host of its own: the kernel takes an IPv6 address once, with one address at the other end", p)
+		case i < 0:
 			return nil, fmt.Errorf("-addr %s leaves no room for the kernel's address: name it with -host, or give a shorter prefix, as in %s", p, example(p))
-		}
-		if why := unusable(netip.PrefixFrom(hosts[i], hosts[i].BitLen())); why != "" {
-			return nil, fmt.Errorf("-host %s: %s", hosts[i], why)
 		}
 		used[i] = true
 		kernel = append(kernel, link.Address{Local: netip.PrefixFrom(hosts[i], hosts[i].BitLen()), Peer: p.Addr()})
 	}
 	for i, h := range hosts {
 		if !used[i] {
-			return nil, fmt.Errorf("-host %s lies in the prefix of no -addr: give one that does, as in %s", h, kernelExample(addrs, h))
+			return nil, errors.New(needless(addrs, h))
 		}
 	}
 	return kernel, nil
 }
 
+// widest returns h with the length of the shortest prefix of addrs that it
+// lies in, or as a single address.
+func widest(addrs []netip.Prefix, h netip.Addr) netip.Prefix {
+	bits := h.BitLen()
+	for _, p := range addrs {
+		if p.Contains(h) {
+			bits = min(bits, p.Bits())
+		}
+	}
+	return netip.PrefixFrom(h, bits)
+}
+
 // partner chooses the kernel's address for a single address: a host of its
-// family that no other prefix has used yet, else any.
-func partner(a netip.Addr, hosts []netip.Addr, used []bool) int {
-	best := -1
+// family that is not used yet, else over IPv4 any. Linux takes an IPv4 address
+// with several peers, but an IPv6 address once; shared says that there was one,
+// used already.
+func partner(a netip.Addr, hosts []netip.Addr, used []bool) (best int, shared bool) {
+	best = -1
 	for i, h := range hosts {
-		if h.Is4() != a.Is4() {
-			continue
-		}
-		if !used[i] {
-			return i
-		}
-		if best < 0 {
+		switch {
+		case h.Is4() != a.Is4():
+		case !used[i]:
+			return i, false
+		case h.Is6():
+			shared = true
+		case best < 0:
 			best = i
 		}
 	}
-	return best
+	return best, shared
 }
 
 // firstFree returns the first usable address of p that nobody has.
 func firstFree(p netip.Prefix, taken func(netip.Addr) bool, kernel []link.Address) (netip.Addr, bool) {
-	for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
+	a := p.Masked().Addr()
+	if a.Is4() && a.As4()[0] == 0 {
+		a = netip.AddrFrom4([4]byte{1}) // past the 16 million of 0.0.0.0/8
+	}
+	for ; p.Contains(a); a = a.Next() {
 		given := slices.ContainsFunc(kernel, func(k link.Address) bool { return k.Local.Addr() == a })
 		if !given && !taken(a) && unusable(netip.PrefixFrom(a, p.Bits())) == "" {
 			return a, true
@@ -117,8 +137,10 @@ func unusable(p netip.Prefix) string {
 	switch {
 	case a.Is4In6():
 		return "an IPv4 address mapped into IPv6 is on no wire"
-	case a.IsUnspecified(), a.Is4() && a.As4()[0] == 0:
+	case a.IsUnspecified():
 		return "the address is unspecified"
+	case a.Is4() && a.As4()[0] == 0:
+		return "the network 0.0.0.0/8 has no hosts"
 	case a.IsLoopback():
 		return "the address is loopback"
 	case a.IsMulticast():
@@ -140,13 +162,23 @@ func unusable(p netip.Prefix) string {
 
 // example returns a prefix like p whose address is usable.
 func example(p netip.Prefix) string {
-	if a := p.Addr(); a.Is4In6() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240) {
+	if a := p.Addr(); a.Is4In6() {
+		return example(netip.PrefixFrom(a.Unmap(), max(p.Bits()-96, 24)))
+	}
+	if a := p.Addr(); a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240) {
 		if a.Is4() {
 			return "172.16.0.2/24"
 		}
 		return "fd00:172::2/64"
 	}
 	if p.IsSingleIP() {
+		usual := 24
+		if p.Addr().Is6() {
+			usual = 64
+		}
+		if q := netip.PrefixFrom(p.Addr(), usual); unusable(q) == "" {
+			return q.String()
+		}
 		p = netip.PrefixFrom(p.Addr(), p.Bits()-1)
 	}
 	if unusable(p) == "" {
@@ -159,15 +191,42 @@ func example(p netip.Prefix) string {
 	return netip.PrefixFrom(a, p.Bits()).String()
 }
 
-// kernelExample returns an address for -host that would do.
-func kernelExample(addrs []netip.Prefix, like netip.Addr) string {
+// instead says which address of p to give with -host.
+func instead(p netip.Prefix, taken func(netip.Addr) bool) string {
+	if a, ok := firstFree(p, taken, nil); ok {
+		return fmt.Sprintf("give one that a host can have, as in %s", a)
+	}
+	return "give a shorter prefix, or fewer addresses: no other is left"
+}
+
+// needless says why an address given with -host is not wanted.
+func needless(addrs []netip.Prefix, h netip.Addr) string {
+	family, likewise, single := "IPv4", "172.16.0.2/24", true
+	if h.Is6() {
+		family, likewise = "IPv6", "fd00:172::2/64"
+	}
+	taken := func(a netip.Addr) bool {
+		return slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Addr() == a })
+	}
+	none := true
 	for _, p := range addrs {
-		if p.Addr().Is4() == like.Is4() && !p.IsSingleIP() {
-			taken := func(a netip.Addr) bool { return a == p.Addr() }
-			if a, ok := firstFree(p, taken, nil); ok {
-				return a.String()
-			}
+		if p.Addr().Is4() != h.Is4() {
+			continue
+		}
+		none = false
+		if p.IsSingleIP() {
+			continue
+		}
+		single = false
+		if a, ok := firstFree(p, taken, nil); ok {
+			return fmt.Sprintf("-host %s lies in the prefix of no -addr: give one that does, as in %s", h, a)
 		}
 	}
-	return "172.16.0.1 for -addr 172.16.0.2/24"
+	switch {
+	case none:
+		return fmt.Sprintf("-host %s is an %s address, and no -addr is: add one, as in -addr %s, or leave the -host out", h, family, likewise)
+	case single:
+		return fmt.Sprintf("-host %s is one too many: every -addr has the kernel's address it needs", h)
+	}
+	return fmt.Sprintf("-host %s lies in the prefix of no -addr", h)
 }

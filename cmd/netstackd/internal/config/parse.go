@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/hooks/trace"
+	"netstackd/link"
 	"netstackd/stack"
 )
 
@@ -24,6 +25,24 @@ var ErrHelp = flag.ErrHelp
 func Parse(args []string) (*Config, error) {
 	c := defaults()
 	var hosts []netip.Addr
+	fs := flags(&c, &hosts)
+	if err := fs.Parse(args); err != nil {
+		return nil, flagError(err)
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: every setting is a flag, netstackd -help lists them", fs.Arg(0))
+	}
+	if c.Version {
+		return &c, nil
+	}
+	if err := c.complete(hosts); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// flags returns the flags, which set c, and what -host names, hosts.
+func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 	fs := flag.NewFlagSet("netstackd", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Func("addr", "", func(s string) error {
@@ -33,10 +52,17 @@ func Parse(args []string) (*Config, error) {
 	})
 	fs.Func("host", "", func(s string) error {
 		a, err := parseHost(s)
-		hosts = append(hosts, a)
+		*hosts = append(*hosts, a)
 		return err
 	})
-	fs.StringVar(&c.TUN, "tun", c.TUN, "")
+	fs.Func("tun", "", func(s string) error {
+		c.TUN = s
+		if err := link.CheckName(s); err != nil {
+			// It quotes the name, which stands there already.
+			return errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("name device %q: ", s)))
+		}
+		return nil
+	})
 	fs.Func("mtu", "", func(s string) (err error) {
 		c.MTU, err = strconv.Atoi(s)
 		if err != nil || c.MTU < minMTU || c.MTU > maxMTU {
@@ -71,28 +97,24 @@ func Parse(args []string) (*Config, error) {
 		return nil
 	})
 	fs.Func("log-level", "", func(s string) (err error) {
-		c.LogLevel, err = logrus.ParseLevel(s)
-		if err != nil {
-			return errors.New("expected error, warning, info, debug or trace")
+		if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
+			return err
 		}
-		return nil
+		c.LogLevel, err = logrus.ParseLevel(s)
+		return err
 	})
 	fs.Func("log-format", "", func(s string) error {
 		c.LogJSON = s == "json"
 		return oneOf(s, "text", "json")
 	})
-	fs.BoolVar(&c.Version, "version", false, "")
-
-	if err := fs.Parse(args); err != nil {
-		return nil, flagError(err)
-	}
-	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: every setting is a flag, netstackd -help lists them", fs.Arg(0))
-	}
-	if c.Version {
-		return &c, nil
-	}
-	return &c, c.complete(hosts)
+	fs.BoolFunc("version", "", func(s string) (err error) {
+		c.Version, err = strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("expected no value, or true or false")
+		}
+		return nil
+	})
+	return fs
 }
 
 // complete checks what takes more than one flag, and gives the kernel its
@@ -108,11 +130,17 @@ func (c *Config) complete(hosts []netip.Addr) (err error) {
 	return err
 }
 
-// flagError words the errors of package flag as the rest are worded.
+// flagError words the errors of package flag as the rest are worded, and quotes
+// what it does not.
 func flagError(err error) error {
-	const unknown = "flag provided but not defined: "
-	if name, ok := strings.CutPrefix(err.Error(), unknown); ok {
-		return fmt.Errorf("unknown flag %s: netstackd -help lists them all", name)
+	for prefix, format := range map[string]string{
+		"flag provided but not defined: ": "unknown flag %q: netstackd -help lists them all",
+		"bad flag syntax: ":               "%q is no flag: netstackd -help lists them all",
+		"flag needs an argument: ":        "flag %s needs a value: netstackd -help says which",
+	} {
+		if what, ok := strings.CutPrefix(err.Error(), prefix); ok {
+			return fmt.Errorf(format, what)
+		}
 	}
 	return err
 }
@@ -131,7 +159,7 @@ func parseAddr(s string, before []netip.Prefix) (netip.Prefix, error) {
 		return p, errors.New("expected an address and the length of its prefix, as in 172.16.0.2/24 or fd00:172::2/64")
 	}
 	if p.Bits() == 0 {
-		return p, errors.New("a prefix of length 0 is the whole Internet; give that of the link, as in 172.16.0.2/24")
+		return p, errors.New("a prefix of length 0 is the whole Internet; give that of the link, as in 172.16.0.2/24 or fd00:172::2/64")
 	}
 	if slices.ContainsFunc(before, func(b netip.Prefix) bool { return b.Addr() == p.Addr() }) {
 		return p, errors.New("the address is given twice")
@@ -145,7 +173,10 @@ func parseAddr(s string, before []netip.Prefix) (netip.Prefix, error) {
 func parseHost(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
-		return a, errors.New("expected an address without a prefix length, as in 172.16.0.1")
+		return a, errors.New("expected an address without prefix length or zone, as in 172.16.0.1")
+	}
+	if why := unusable(netip.PrefixFrom(a, a.BitLen())); why != "" {
+		return a, fmt.Errorf("%s; give one that a host can have, as in 172.16.0.1 or fd00:172::1", why)
 	}
 	return a, nil
 }

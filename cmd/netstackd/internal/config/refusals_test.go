@@ -1,0 +1,177 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// refusal is a command line that is wrong.
+type refusal struct {
+	name string
+	args []string
+}
+
+// after returns the arguments of a command line that would be right without
+// what comes after the address.
+func after(args ...string) []string { return append([]string{"-addr", "172.16.0.2/24"}, args...) }
+
+var refusals = []refusal{
+	{"nothing", nil},
+	{"only a host", []string{"-host", "172.16.0.1"}},
+
+	{"not an address", []string{"-addr", "localhost/24"}},
+	{"empty address", []string{"-addr", ""}},
+	{"no prefix length", []string{"-addr", "172.16.0.2"}},
+	{"empty prefix length", []string{"-addr", "172.16.0.2/"}},
+	{"prefix length too long", []string{"-addr", "172.16.0.2/33"}},
+	{"IPv6 prefix length too long", []string{"-addr", "fd00::2/129"}},
+	{"a netmask", []string{"-addr", "172.16.0.2/255.255.255.0"}},
+	{"leading zeros", []string{"-addr", "172.016.0.2/24"}},
+	{"a zone", []string{"-addr", "fe80::2%eth0/64"}},
+	{"two addresses in one", []string{"-addr", "172.16.0.2/24,172.16.0.3/24"}},
+	{"control characters", []string{"-addr", "172.16.0.2/24\n\x1b[2J"}},
+	{"the whole Internet", []string{"-addr", "172.16.0.2/0"}},
+	{"the whole IPv6 Internet", []string{"-addr", "2001:db8::2/0"}},
+	{"network address", []string{"-addr", "172.16.0.0/24"}},
+	{"network address of a /30", []string{"-addr", "10.0.0.4/30"}},
+	{"broadcast address", []string{"-addr", "172.16.0.255/24"}},
+	{"broadcast address of a /30", []string{"-addr", "10.0.0.7/30"}},
+	{"subnet-router anycast address", []string{"-addr", "fd00:172::/64"}},
+	{"limited broadcast", []string{"-addr", "255.255.255.255/32"}},
+	{"reserved", []string{"-addr", "240.0.0.2/24"}},
+	{"multicast", []string{"-addr", "224.0.0.5/24"}},
+	{"IPv6 multicast", []string{"-addr", "ff02::1/64"}},
+	{"loopback", []string{"-addr", "127.0.0.2/8"}},
+	{"IPv6 loopback", []string{"-addr", "::1/128"}},
+	{"unspecified", []string{"-addr", "0.0.0.0/24"}},
+	{"IPv6 unspecified", []string{"-addr", "::/64"}},
+	{"network 0", []string{"-addr", "0.1.2.3/24"}},
+	{"IPv4 mapped into IPv6", []string{"-addr", "::ffff:172.16.0.2/120"}},
+	{"the same address twice", after("-addr", "172.16.0.2/24")},
+	{"the same address in two prefixes", after("-addr", "172.16.0.2/16")},
+
+	{"/32 without -host", []string{"-addr", "172.16.0.2/32"}},
+	{"/128 without -host", []string{"-addr", "fd00:172::2/128"}},
+	{"/32 without -host beside a subnet", after("-addr", "10.9.9.9/32")},
+	{"/32 with -host of the other family", []string{"-addr", "172.16.0.2/32", "-host", "fd00::1"}},
+	{"/32 with two hosts", []string{"-addr", "10.9.9.9/32", "-host", "172.16.0.1", "-host", "172.16.0.3"}},
+	{"two /128 with one -host", []string{"-addr", "fd09::8/128", "-addr", "fd09::9/128", "-host", "fd00::1"}},
+	{"/128 with the -host of a subnet", []string{"-addr", "fd00::2/64", "-addr", "fd09::9/128", "-host", "fd00::1"}},
+	{"a full pair", []string{"-addr", "10.0.0.0/31", "-addr", "10.0.0.1/31"}},
+	{"a full subnet", []string{"-addr", "10.0.0.1/30", "-addr", "10.0.0.2/30"}},
+	{"a full IPv6 pair", []string{"-addr", "fd00::/127", "-addr", "fd00::1/127"}},
+
+	{"-host with a prefix length", after("-host", "172.16.0.1/24")},
+	{"-host that is no address", after("-host", "router")},
+	{"-host with a zone", []string{"-addr", "fe80::2/64", "-host", "fe80::1%eth0"}},
+	{"-host in no prefix", after("-host", "172.17.0.1")},
+	{"-host in no prefix, the first address taken", []string{"-addr", "172.16.0.1/24", "-host", "172.17.0.1"}},
+	{"-host of no family", after("-host", "fd00:172::1")},
+	{"-host of no family the other way round", []string{"-addr", "fd00::2/64", "-host", "172.16.0.1"}},
+	{"-host is netstack's", after("-host", "172.16.0.2")},
+	{"-host twice", after("-host", "172.16.0.1", "-host", "172.16.0.1")},
+	{"-host network address", after("-host", "172.16.0.0")},
+	{"-host broadcast address", after("-host", "172.16.0.255")},
+	{"-host anycast address", []string{"-addr", "fd00::2/64", "-host", "fd00::"}},
+	{"-host multicast", after("-host", "224.0.0.1")},
+	{"-host loopback", after("-host", "127.0.0.1")},
+	{"-host unspecified", after("-host", "::")},
+	{"-host mapped", after("-host", "::ffff:172.16.0.1")},
+
+	{"empty device name", after("-tun", "")},
+	{"device name too long", after("-tun", "sixteen-letters-")},
+	{"device name with a slash", after("-tun", "a/b")},
+	{"device name with a pattern", after("-tun", "tun%d")},
+	{"device name with a space", after("-tun", "my tun")},
+
+	{"MTU no number", after("-mtu", "big")},
+	{"MTU empty", after("-mtu", "")},
+	{"MTU with a unit", after("-mtu", "1500B")},
+	{"MTU negative", after("-mtu", "-1")},
+	{"MTU too small", after("-mtu", "575")},
+	{"MTU too large", after("-mtu", "65521")},
+	{"MTU beyond numbers", after("-mtu", "99999999999999999999")},
+	{"MTU too small for IPv6", after("-addr", "fd00::2/64", "-mtu", "1279")},
+
+	{"unknown service", after("-services", "echo,telnet")},
+	{"later service", after("-services", "iperf3")},
+	{"no service", after("-services", "")},
+	{"an empty service", after("-services", "echo,,http")},
+	{"a service twice", after("-services", "echo,http,echo")},
+	{"none and a service", after("-services", "none,echo")},
+
+	{"guard strict, which is later", after("-guard", "strict")},
+	{"guard maybe", after("-guard", "maybe")},
+	{"trace level", after("-trace", "everything")},
+	{"trace level empty", after("-trace", "")},
+	{"trace format", after("-trace-format", "xml")},
+	{"trace nowhere", after("-trace-out", "")},
+	{"log level", after("-log-level", "loud")},
+	{"log level that silences", after("-log-level", "panic")},
+	{"log format", after("-log-format", "xml")},
+	{"version", after("-version=maybe")},
+
+	{"unknown flag", after("-teleport")},
+	{"unknown flag with control characters", after("-tele\nport\x1b[2J=1")},
+	{"too many dashes", after("---mtu", "1500")},
+	{"a dash with a value", after("-=7")},
+	{"no value", after("-mtu")},
+	{"no address", []string{"-addr"}},
+	{"-respond", after("-respond", "byhand")},
+	{"-shadow", after("-shadow", "byhand")},
+	{"-send-bad-replies", after("-send-bad-replies")},
+	{"-tun-fd", after("-tun-fd", "3")},
+	{"-no-configure", after("-no-configure")},
+	{"-offload", after("-offload", "auto")},
+	{"-busy-poll", after("-busy-poll", "50us")},
+	{"-pcapng", after("-pcapng", "x.pcapng")},
+	{"-pcapng-rotate", after("-pcapng-rotate", "1M")},
+	{"-http", after("-http", "127.0.0.1:8080")},
+	{"-http-token-file", after("-http-token-file", "token")},
+	{"-config", after("-config", "x.yaml")},
+	{"a filter", after("icmp")},
+	{"a filter of several words", after("host", "172.16.0.1", "and", "icmp")},
+	{"a filter that is quoted", after("icmp[icmptype] == 8")},
+	{"a flag behind an argument", []string{"icmp", "-addr", "172.16.0.2/24"}},
+	{"an argument of control characters", after("\x1b[2J\n")},
+}
+
+// TestRefusals gives every wrong command line. What is said is in
+// testdata/refusals.golden, for people to read whether it says what to do.
+func TestRefusals(t *testing.T) {
+	var golden strings.Builder
+	for _, r := range refusals {
+		_, err := Parse(r.args)
+		if err == nil || errors.Is(err, ErrHelp) {
+			t.Errorf("%s: netstackd %q is accepted: %v", r.name, r.args, err)
+			continue
+		}
+		if strings.ContainsFunc(err.Error(), func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("%s: not one line that can be printed: %q", r.name, err)
+		}
+		fmt.Fprintf(&golden, "%s\n\t%q\n\t%v\n", r.name, r.args, err)
+	}
+	const path = "testdata/refusals.golden"
+	if *update {
+		if err := os.WriteFile(path, []byte(golden.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("read golden file: %v; -update writes it", err)
+	}
+	if diff := cmp.Diff(string(want), golden.String()); diff != "" {
+		t.Errorf("%s differs (-want +got), -update rewrites it:\n%s", path, diff)
+	}
+}

@@ -1,0 +1,98 @@
+package comparetest
+
+import (
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+
+	"netstackd/hooks"
+)
+
+// MTU is that of the link, in bytes.
+const MTU = 1500
+
+// queueLen bounds the packets that wait for Outbound: the replies to one
+// inbound packet, in fragments.
+const queueLen = 256
+
+// A Netstack is netstack with addresses, on a link without an other end. One
+// goroutine at a time may send; the others must not take what it caused.
+type Netstack struct {
+	stack *stack.Stack
+	link  *channel.Endpoint
+}
+
+// New returns a running netstack behind a chain of hooks. Close it.
+func New(ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
+	n := &Netstack{
+		stack: stack.New(stack.Options{
+			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
+			TransportProtocols: []stack.TransportProtocolFactory{udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
+			HandleLocal:        true,
+		}),
+		link: channel.New(queueLen, MTU, ""),
+	}
+	if err := n.stack.CreateNIC(1, hooks.New(n.link, ledger, chain...)); err != nil {
+		n.Close()
+		return nil, fmt.Errorf("create NIC: %v", err)
+	}
+	for _, p := range addrs {
+		protocol := ipv4.ProtocolNumber
+		if p.Addr().Is6() {
+			protocol = ipv6.ProtocolNumber
+		}
+		err := n.stack.AddProtocolAddress(1, tcpip.ProtocolAddress{
+			Protocol: protocol,
+			AddressWithPrefix: tcpip.AddressWithPrefix{
+				Address: tcpip.AddrFromSlice(p.Addr().AsSlice()), PrefixLen: p.Bits(),
+			},
+		}, stack.AddressProperties{})
+		if err != nil {
+			n.Close()
+			return nil, fmt.Errorf("add address %v: %v", p, err)
+		}
+	}
+	n.stack.SetRouteTable([]tcpip.Route{
+		{Destination: header.IPv4EmptySubnet, NIC: 1},
+		{Destination: header.IPv6EmptySubnet, NIC: 1},
+	})
+	return n, nil
+}
+
+// Inbound delivers a packet, a copy of it, to the chain.
+func (n *Netstack) Inbound(packet []byte) {
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
+	defer pkt.DecRef()
+	protocol := ipv4.ProtocolNumber
+	if len(packet) > 0 && packet[0]>>4 == 6 {
+		protocol = ipv6.ProtocolNumber
+	}
+	n.link.InjectInbound(protocol, pkt)
+}
+
+// Outbound takes the packets that netstack has sent since the last call.
+func (n *Netstack) Outbound() [][]byte {
+	var out [][]byte
+	for pkt := n.link.Read(); pkt != nil; pkt = n.link.Read() {
+		v := pkt.ToView()
+		out = append(out, append([]byte(nil), v.AsSlice()...))
+		v.Release()
+		pkt.DecRef()
+	}
+	return out
+}
+
+// Close ends netstack.
+func (n *Netstack) Close() {
+	n.stack.Destroy()
+	n.link.Close()
+}

@@ -1,0 +1,21 @@
+package guard_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+	"gvisor.dev/gvisor/pkg/refs"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(bareVariable) != "" {
+		killBareNetstack()
+		return
+	}
+	refs.SetLeakMode(refs.LeaksPanic)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		refs.DoLeakCheck()
+		os.Exit(code)
+	}))
+}

@@ -1,0 +1,200 @@
+package trace_test
+
+import (
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/trace"
+	"netstackd/hooks/wire"
+)
+
+// start is when the first packet of each scene was seen; a packet passes every
+// 41 µs.
+var start = time.Date(2026, 8, 14, 9, 30, 7, 123456789, time.UTC)
+
+// sample returns the bytes of a packet of hooks/wire/testdata.
+func sample(t testing.TB, name string) []byte {
+	t.Helper()
+	path := "../wire/testdata/packets/" + name + ".hex"
+	if name == "echo-request" {
+		path = "../wire/testdata/echo-request.hex"
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("read packet: %v", err)
+	}
+	var digits strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			digits.WriteString(strings.TrimSpace(line))
+		}
+	}
+	b, err := hex.DecodeString(digits.String())
+	if err != nil {
+		t.Fatalf("decode %s: %v", path, err)
+	}
+	return b
+}
+
+// packet makes the event of a packet as the comparer makes it for a tracer
+// that wants bytes.
+func packet(seq uint64, d hooks.Direction, b []byte, fate hooks.Fate, reason string) trace.Packet {
+	var p hooks.Packet
+	p.Set(d, b, start.Add(time.Duration(seq-1)*41*time.Microsecond))
+	e := trace.Packet{
+		Time: p.Time, Seq: seq, Direction: d, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: fate, Reason: reason,
+	}
+	e.NChecks = copy(e.Checks[:], p.Checks())
+	e.Packet.Bytes = append([]byte{}, p.Bytes...)
+	return e
+}
+
+// comparison makes the event of a comparison of netstack's replies.
+func comparison(seq, request uint64, result trace.Result, due string) trace.Comparison {
+	return trace.Comparison{
+		Time: start.Add(time.Duration(seq-1) * 41 * time.Microsecond), Seq: seq, Request: request,
+		Responder: "netstack", Live: true, Result: result, Due: due,
+	}
+}
+
+// replied adds that a reply came.
+func replied(c trace.Comparison, rfc string, diffs ...trace.Diff) trace.Comparison {
+	c.Replied, c.Latency, c.RFC, c.Diffs = true, 41*time.Microsecond, rfc, diffs
+	return c
+}
+
+// silent adds why silence was due.
+func silent(c trace.Comparison, reason, rfc string) trace.Comparison {
+	c.Reason, c.RFC = reason, rfc
+	return c
+}
+
+// A scene is a few events that belong together, or the summary.
+type scene struct {
+	name    string
+	events  []any // of trace.Packet and trace.Comparison
+	summary *trace.Summary
+}
+
+// scenes are all that the golden files show.
+func scenes(t testing.TB) []scene {
+	t.Helper()
+	in := func(seq uint64, name string, fate hooks.Fate, reason ...string) trace.Packet {
+		return packet(seq, hooks.Inbound, sample(t, name), fate, strings.Join(reason, ""))
+	}
+	out := func(seq uint64, name string) trace.Packet {
+		return packet(seq, hooks.Outbound, sample(t, name), hooks.Sent, "")
+	}
+	reply := func() trace.Packet {
+		return packet(2, hooks.Outbound, sample(t, "echo-reply"), hooks.Sent, "")
+	}
+	const rfc4, rfc6 = "RFC 1122 §3.2.2.6", "RFC 4443 §4.2"
+	mayID := trace.Diff{Field: "identification", Offset: 4, Netstack: "41217", Hand: "33064", Class: trace.May, RFC: "RFC 6864 §4.1"}
+	mustData := trace.Diff{Field: "data", Offset: 30, Netstack: "0x00", Hand: "0x17", Class: trace.Must, RFC: "RFC 792"}
+
+	matched := replied(comparison(3, 1, trace.Match, "reply"), rfc4)
+	matched.RequestBytes, matched.ReplyByHand = sample(t, "echo-request"), sample(t, "echo-reply")
+
+	reassembled := in(2, "fragment-later", hooks.Answered)
+	reassembled.Checks[1] = wire.Check{Layer: wire.LayerICMPv4, Offset: 22, Seen: 0x54f5, Hand: 0x54f5, Verdict: wire.OK}
+	reassembled.NChecks, reassembled.Reassembled = 2, true
+
+	spoiled := sample(t, "echo-request")
+	spoiled[22] ^= 0x80
+	spoiledRequest := func(fate hooks.Fate, reason string) trace.Packet {
+		return packet(1, hooks.Inbound, spoiled, fate, reason)
+	}
+
+	toGuard := sample(t, "fragment-later")
+	toGuard[6], toGuard[7], toGuard[10], toGuard[11] = 0x1f, 0xff, 0x43, 0x5f
+
+	badVersion := sample(t, "echo-request")
+	badVersion[0] = 0x55
+	mapped := sample(t, "echo6-request")
+	copy(mapped[8:], make([]byte, 10))
+	copy(mapped[18:], []byte{0xff, 0xff, 10, 0, 0, 1})
+
+	full := &trace.Summary{Drops: map[string]uint64{"bad-icmp-checksum": 2, "guard-fragment-too-long": 1, "link-malformed": 4}, TraceLost: 17}
+	full.Packets.In, full.Packets.Out = 209, 206
+	full.Checksums.OK, full.Checksums.Bad, full.Checksums.Partial, full.Checksums.Absent = 811, 2, 3, 5
+	full.Compare.Match, full.Compare.Differ, full.Compare.Missing, full.Compare.Unexpected, full.Compare.Unjudged = 202, 1, 1, 1, 9
+	full.Fates.In = map[hooks.Fate]uint64{hooks.Answered: 200, hooks.Delivered: 6, hooks.Dropped: 2, hooks.Guarded: 1}
+	full.Fates.Out = map[hooks.Fate]uint64{hooks.Sent: 206}
+	plain := &trace.Summary{Drops: map[string]uint64{}}
+	plain.Packets.In, plain.Packets.Out, plain.Checksums.OK, plain.Compare.Match = 1, 1, 4, 1
+	plain.Fates.In = map[hooks.Fate]uint64{hooks.Answered: 1}
+	plain.Fates.Out = map[hooks.Fate]uint64{hooks.Sent: 1}
+
+	return []scene{
+		{name: "an echo, answered as by hand", events: []any{in(1, "echo-request", hooks.Answered), reply(), matched}},
+		{name: "over IPv6", events: []any{
+			in(1, "echo6-request", hooks.Answered), out(2, "echo6-reply"), replied(comparison(3, 1, trace.Match, "reply"), rfc6)}},
+		{name: "match, with a freedom taken", events: []any{
+			in(1, "echo-request", hooks.Answered), reply(), replied(comparison(3, 1, trace.Match, "reply"), rfc4, mayID)}},
+		{name: "differ", events: []any{
+			in(1, "echo-request", hooks.Answered), reply(), replied(comparison(3, 1, trace.Differ, "reply"), rfc4, mayID, mustData)}},
+		{name: "missing", events: []any{
+			in(1, "echo-request", hooks.Delivered), silent(comparison(2, 1, trace.Missing, "reply"), "", rfc4)}},
+		{name: "silence that was due", events: []any{
+			spoiledRequest(hooks.Dropped, "bad-icmp-checksum"),
+			silent(comparison(2, 1, trace.Match, "silence"), "bad-icmp-checksum", "RFC 792")}},
+		{name: "unexpected, silence was due", events: []any{
+			spoiledRequest(hooks.Answered, ""), reply(),
+			replied(silent(comparison(3, 1, trace.Unexpected, "silence"), "bad-icmp-checksum", ""), "RFC 792")}},
+		{name: "unexpected, nothing was asked", events: []any{reply(), replied(comparison(3, 0, trace.Unexpected, "silence"), "")}},
+		{name: "either was allowed", events: []any{
+			in(1, "echo-request", hooks.Answered), reply(), replied(comparison(3, 1, trace.Match, "either"), rfc4)}},
+
+		{name: "bad header checksum", events: []any{in(1, "bad-header-checksum", hooks.Dropped, "bad-ipv4-checksum")}},
+		{name: "guarded", events: []any{packet(1, hooks.Inbound, toGuard, hooks.Guarded, "guard-fragment-too-long")}},
+		{name: "detached", events: []any{in(1, "echo-request", hooks.Dropped, hooks.ReasonDetached)}},
+		{name: "an outbound packet dropped", events: []any{packet(1, hooks.Outbound, sample(t, "echo-reply"), hooks.Dropped, hooks.ReasonUnknown)}},
+
+		{name: "fragments", events: []any{in(1, "fragment-first", hooks.Delivered), reassembled, in(3, "fragment-tiny", hooks.Delivered)}},
+		{name: "fragments over IPv6", events: []any{in(1, "fragment6-first", hooks.Delivered), in(2, "fragment6-later", hooks.Delivered)}},
+		{name: "an atomic fragment", events: []any{in(1, "atomic-fragment6", hooks.Answered)}},
+
+		{name: "TCP", events: []any{in(1, "tcp-syn", hooks.Delivered), out(2, "tcp-sack"), in(3, "tcp-data", hooks.Delivered), out(4, "tcp-rst")}},
+		{name: "UDP", events: []any{in(1, "dns-query", hooks.Delivered), in(2, "udp-no-checksum", hooks.Delivered), in(3, "udp6", hooks.Delivered),
+			in(4, "udp6-no-checksum", hooks.Dropped, "bad-udp-checksum")}},
+		{name: "ICMP", events: []any{out(1, "port-unreachable"), in(2, "timestamp-request", hooks.Delivered), out(3, "packet-too-big"),
+			in(4, "neighbor-solicitation", hooks.Delivered), out(5, "neighbor-advertisement"), in(6, "router-advertisement", hooks.Delivered), out(7, "mld-report")}},
+		{name: "IPv4 options", events: []any{in(1, "echo-record-route", hooks.Answered), in(2, "echo-source-route", hooks.Delivered)}},
+		{name: "IPv6 extensions", events: []any{in(1, "routing6", hooks.Dropped, "routing-header")}},
+		{name: "another protocol", events: []any{in(1, "esp", hooks.Delivered)}},
+
+		{name: "malformed", events: []any{
+			in(1, "bad-ihl", hooks.Dropped, wire.ReasonBadHeaderLength),
+			in(2, "truncated", hooks.Dropped, wire.ReasonTruncated),
+			in(3, "truncated6", hooks.Dropped, wire.ReasonTruncated),
+			in(4, "bad-option", hooks.Dropped, wire.ReasonBadOption),
+			in(5, "trailing", hooks.Delivered),
+			packet(6, hooks.Inbound, sample(t, "echo-request")[:3], hooks.Dropped, wire.ReasonTooShort),
+			packet(7, hooks.Inbound, nil, hooks.Dropped, wire.ReasonTooShort),
+			packet(8, hooks.Inbound, badVersion, hooks.Dropped, wire.ReasonBadVersion),
+			packet(9, hooks.Inbound, mapped, hooks.Dropped, "bad-icmp-checksum"),
+			packet(10, hooks.Inbound, shortened(t, "echo-request", 24), hooks.Dropped, wire.ReasonShortICMP),
+			packet(11, hooks.Inbound, shortened(t, "tcp-syn", 30), hooks.Dropped, wire.ReasonShortTCP),
+			packet(12, hooks.Inbound, shortened(t, "dns-query", 40), hooks.Dropped, wire.ReasonBadUDPLength),
+			packet(13, hooks.Inbound, shortened(t, "fragment-first", 61), hooks.Dropped, wire.ReasonBadFragment),
+		}},
+
+		{name: "summary", summary: plain},
+		{name: "summary with drops and losses", summary: full},
+		{name: "summary of nothing", summary: &trace.Summary{}},
+	}
+}
+
+// shortened returns an IPv4 sample cut to n bytes, with a header that says so.
+func shortened(t testing.TB, name string, n int) []byte {
+	t.Helper()
+	b := sample(t, name)[:n]
+	b[2], b[3], b[10], b[11] = byte(n>>8), byte(n), 0, 0
+	sum := wire.Checksum(b[:20])
+	b[10], b[11] = byte(sum>>8), byte(sum)
+	return b
+}

@@ -1,0 +1,153 @@
+package trace
+
+import (
+	"io"
+	"time"
+)
+
+// A writer is the state of the writing goroutine.
+type writer struct {
+	recorder *Recorder
+	// buf holds rendered events, ends where each of them ends.
+	buf  []byte
+	ends []int
+	// begun says that the output has the beginning of the first event in buf.
+	begun bool
+	// last is the result of the last write, err the last failure since the
+	// last report.
+	last, err error
+	// reported is the loss logged last, next the earliest time for another
+	// report.
+	reported uint64
+	next     time.Time
+}
+
+// write is the writing goroutine.
+func (r *Recorder) write() {
+	defer close(r.done)
+	w := writer{recorder: r, next: time.Now()}
+	for {
+		select {
+		case e := <-r.ring:
+			w.add(e)
+			if !w.drain() || !w.flush() {
+				return
+			}
+			w.report(false)
+		case <-r.quit:
+			if w.drain() {
+				w.end()
+				w.report(true)
+			}
+			return
+		}
+	}
+}
+
+// add renders an event.
+func (w *writer) add(e event) {
+	r := w.recorder
+	r.take()
+	r.bytes.Add(-e.weight())
+	if e.packet != nil {
+		w.buf = r.render.packet(w.buf, e.packet)
+	} else {
+		w.buf = r.render.compare(w.buf, e.compare)
+	}
+	w.ends = append(w.ends, len(w.buf))
+}
+
+// drain renders what is queued, and writes it whenever a chunk is full. It
+// reports whether the writer is to go on.
+func (w *writer) drain() (goOn bool) {
+	for {
+		select {
+		case e := <-w.recorder.ring:
+			w.add(e)
+			if len(w.buf) >= chunk && !w.flush() {
+				return false
+			}
+		default:
+			return true
+		}
+	}
+}
+
+// flush writes the buffer. The events that a failed write did not take are
+// lost, but for the rest of one of which it took the beginning: that stays in
+// the buffer and is written first when the output works again, so that no
+// line is ever torn. It reports whether the writer is to go on.
+func (w *writer) flush() (goOn bool) {
+	if len(w.buf) == 0 {
+		return true
+	}
+	n, err := w.recorder.out.Write(w.buf)
+	if err == nil && n < len(w.buf) {
+		err = io.ErrShortWrite
+	}
+	w.last = err
+	if err == nil {
+		written := len(w.ends)
+		w.keep(nil)
+		return w.recorder.settle(uint64(written), 0)
+	}
+	w.err = err
+	written, begin := 0, 0 // how many events were written, and where the next begins
+	for written < len(w.ends) && w.ends[written] <= n {
+		begin = w.ends[written]
+		written++
+	}
+	lost := len(w.ends) - written
+	if lost > 0 && (n > begin || written == 0 && w.begun) {
+		lost--
+		w.keep(w.buf[max(n, 0):w.ends[written]])
+	} else {
+		w.keep(nil)
+	}
+	return w.recorder.settle(uint64(written), uint64(lost))
+}
+
+// keep makes the rest of an event, which may be none, all that is in the buffer.
+func (w *writer) keep(rest []byte) {
+	// A packet explained is long: do not keep room for it.
+	if cap(w.buf) > 16*chunk {
+		w.buf = nil
+	}
+	w.buf = append(w.buf[:0], rest...)
+	w.ends, w.begun = w.ends[:0], len(rest) > 0
+	if w.begun {
+		w.ends = append(w.ends, len(rest))
+	}
+}
+
+// end writes what is left, and the summary.
+func (w *writer) end() {
+	r := w.recorder
+	if !w.flush() {
+		return
+	}
+	if r.summary != nil {
+		r.summary.TraceLost = r.Lost()
+		w.buf = r.render.summary(w.buf, r.summary)
+		if !w.flush() {
+			return
+		}
+	}
+	r.err = w.last
+	// The rest of an event of which the output has only the beginning.
+	r.settle(0, uint64(len(w.ends)))
+}
+
+// report logs what was lost since the last report, once a second at most.
+func (w *writer) report(last bool) {
+	lost := w.recorder.Lost()
+	if lost == w.reported || !last && time.Now().Before(w.next) {
+		return
+	}
+	entry := w.recorder.log.WithField("lost", lost-w.reported)
+	if w.err != nil {
+		entry = entry.WithError(w.err)
+	}
+	entry.Warn("trace events lost: the output is too slow or failed; the traffic is not affected")
+	w.reported, w.err, w.next = lost, nil, time.Now().Add(reportEvery)
+}
