@@ -116,6 +116,11 @@ func (p *Packet) decodeExtensions() bool {
 		case ProtocolRouting:
 			p.followRouting(b[at : at+size])
 		case ProtocolFragment:
+			if p.Fragment.IsFragment() {
+				// A second one belongs to the datagram that is to be put
+				// together, not to this packet.
+				continue
+			}
 			word := binary.BigEndian.Uint16(b[at+2 : at+4])
 			p.Fragment = Fragment{
 				Header: true,
