@@ -18,6 +18,9 @@ var (
 	// act first; wait waits for it.
 	errWouldBlock = errors.New("would block")
 
+	// errStalled is what waitAtMost returns when nothing has changed.
+	errStalled = errors.New("nothing has changed")
+
 	// errIdle is a connection without progress for the idle time.
 	errIdle = errors.New("no progress for too long")
 )
@@ -134,6 +137,21 @@ func (s *stream) wait() error {
 		return s.running()
 	case <-s.timer.C:
 		return errIdle
+	case <-s.done:
+		return s.running()
+	}
+}
+
+// waitAtMost is wait, but gives up with errStalled after d, which is short
+// beside the idle time.
+func (s *stream) waitAtMost(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.ready:
+		return s.running()
+	case <-timer.C:
+		return errStalled
 	case <-s.done:
 		return s.running()
 	}

@@ -12,18 +12,25 @@ import (
 
 // A gate is a writer that takes nothing until it is opened, then everything.
 type gate struct {
-	open chan struct{}
-	got  bytes.Buffer
+	entered chan struct{} // told of each write, if it listens
+	open    chan struct{}
+	got     bytes.Buffer
 }
 
+func newGate() *gate { return &gate{entered: make(chan struct{}, 1), open: make(chan struct{})} }
+
 func (g *gate) Write(p []byte) (int, error) {
+	select {
+	case g.entered <- struct{}{}:
+	default:
+	}
 	<-g.open
 	return g.got.Write(p)
 }
 
 func TestStderrKeepsOrder(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	g := &gate{open: make(chan struct{})}
+	g := newGate()
 	close(g.open)
 	s := openStderr(g)
 	var want strings.Builder
@@ -41,10 +48,12 @@ func TestStderrKeepsOrder(t *testing.T) {
 // the writer's time.
 func TestStderrBlocked(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	g := &gate{open: make(chan struct{})}
+	g := newGate()
 	s := openStderr(g)
+	fmt.Fprintln(s, "line 0")
+	<-g.entered // it is in the write, and all the room is free
 	for i := range 3 * pendingLines {
-		fmt.Fprintf(s, "line %d\n", i) // would hang here
+		fmt.Fprintf(s, "line %d\n", i+1) // would hang here
 	}
 	begin := time.Now()
 	s.close(10 * time.Millisecond)
@@ -55,9 +64,9 @@ func TestStderrBlocked(t *testing.T) {
 	close(g.open)
 	<-s.done
 	lines := strings.Split(strings.TrimSpace(g.got.String()), "\n")
-	// One more than wait: the writing goroutine may hold one.
-	if n := len(lines); n < pendingLines || n > pendingLines+1 {
-		t.Errorf("%d lines written, want those that waited", n)
+	// One more than wait: the writing goroutine holds one.
+	if n := len(lines); n != pendingLines+1 {
+		t.Errorf("%d lines written, want %d", n, pendingLines+1)
 	}
 	if want := fmt.Sprintf("line %d", len(lines)-1); lines[len(lines)-1] != want {
 		t.Errorf("last is %q, want %q", lines[len(lines)-1], want)
@@ -68,7 +77,7 @@ func TestStderrBlocked(t *testing.T) {
 // it missed.
 func TestStderrTellsLoss(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	g := &gate{open: make(chan struct{})}
+	g := newGate()
 	s := openStderr(g)
 	written := 0
 	for ; s.missing() < 7; written++ {
