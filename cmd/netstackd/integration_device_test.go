@@ -26,8 +26,8 @@ func TestIntegrationDevice(t *testing.T) {
 	}
 	both := func(t *testing.T) {
 		t.Helper()
-		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", netstack4), 3)
-		pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.01", netstack6), 3)
+		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
+		pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.2", netstack6), 3)
 		pinged(t, tool(t, patience, "ping", "-c", "1", "-s", "4000", netstack4), 1)
 		t.Run("echo", func(t *testing.T) { tcpEcho(t, netstack4); tcpEcho(t, netstack6) })
 	}
@@ -64,7 +64,7 @@ func TestIntegrationDevice(t *testing.T) {
 		if err := netlink.LinkSetMTU(link, 1000); err != nil {
 			t.Fatal(err)
 		}
-		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", "-s", "2000", netstack4), 3)
+		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", "-s", "2000", netstack4), 3)
 		// IPv6 is gone with the addresses, and the log has the command that
 		// mends it, to be run as it stands.
 		d.waitLog(t, "ip -6 addr add")
@@ -124,7 +124,7 @@ func TestIntegrationAddresses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := startOnly(t, tc.flags...)
-			pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", "-s", "3000", tc.ping), 3)
+			pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", "-s", "3000", tc.ping), 3)
 			addresses, err := net.InterfaceAddrs()
 			if err != nil {
 				t.Fatal(err)

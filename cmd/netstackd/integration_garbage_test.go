@@ -36,8 +36,8 @@ func TestIntegrationGarbage(t *testing.T) {
 		}
 	}
 	t.Logf("%d packets in %v", garbage, time.Since(begin).Round(time.Millisecond))
-	pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", netstack4), 3)
-	pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.01", netstack6), 3)
+	pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
+	pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.2", netstack6), 3)
 	t.Run("echo", func(t *testing.T) { tcpEcho(t, netstack4) })
 	d.stop(t)
 
@@ -128,8 +128,8 @@ func TestIntegrationKiller(t *testing.T) {
 			}
 		}
 	}
-	pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", netstack4), 3)
-	pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.01", netstack6), 3)
+	pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
+	pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.2", netstack6), 3)
 	pinged(t, tool(t, patience, "ping", "-c", "1", "-s", "65507", netstack4), 1)
 	d.stop(t)
 

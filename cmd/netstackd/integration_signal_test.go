@@ -54,7 +54,7 @@ func TestIntegrationStuckReader(t *testing.T) {
 	flood := func(t *testing.T) {
 		t.Helper()
 		pinged(t, tool(t, 30*time.Second, "ping", "-f", "-c", "1000", "-s", "1000", netstack4), 1000)
-		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", netstack4), 3)
+		pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
 	}
 	t.Run("nobody reads", func(t *testing.T) {
 		cmd := exec.Command(daemonPath(t), flags...)
@@ -146,7 +146,7 @@ func TestIntegrationTraceStandardOutput(t *testing.T) {
 			cmd := exec.Command(daemonPath(t), "-addr", prefix4, "-trace", "compare", "-trace-format", format)
 			cmd.Stdout = &stdout
 			d := startCommand(t, cmd)
-			pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.01", netstack4), 3)
+			pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
 			d.stop(t)
 			out := stdout.String()
 			if strings.Contains(out, "level=") || strings.Contains(out, "host is up") {
