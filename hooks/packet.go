@@ -24,6 +24,10 @@ type Packet struct {
 	Fate   Fate
 	Reason string
 
+	// Untraced says that the packet is to be counted and judged, but not
+	// written down.
+	Untraced bool
+
 	checks  [2]wire.Check
 	nchecks int
 	stopped bool
@@ -64,7 +68,7 @@ func (p *Packet) Hold() { p.held = true }
 func (p *Packet) Set(d Direction, b []byte, now time.Time) {
 	p.Decode(b)
 	p.Direction, p.Time, p.Len = d, now, len(b)
-	p.Fate, p.Reason, p.stopped, p.held = Delivered, "", false, false
+	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent
 	}

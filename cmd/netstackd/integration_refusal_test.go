@@ -40,7 +40,7 @@ var refusals = []refusal{
 	{name: "unknown flag", status: 2, args: []string{"-addr", prefix4, "-teleport"}},
 	{name: "positional argument", status: 2, args: []string{"-addr", prefix4, "icmp"}},
 	{name: "later flag -respond", status: 2, args: []string{"-addr", prefix4, "-respond", "byhand"}},
-	{name: "later flag -pcapng", status: 2, args: []string{"-addr", prefix4, "-pcapng", "x.pcapng"}},
+	{name: "later flag -http", status: 2, args: []string{"-addr", prefix4, "-http", "localhost:8080"}},
 	{name: "later flag -http", status: 2, args: []string{"-addr", prefix4, "-http", "127.0.0.1:8080"}},
 	{name: "later flag -config", status: 2, args: []string{"-addr", prefix4, "-config", "x.yaml"}},
 	{name: "later flag -tun-fd", status: 2, args: []string{"-addr", prefix4, "-tun-fd", "3"}},

@@ -8,14 +8,17 @@
 //   - pipeline.go: the hooks, as the configuration wants them.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
+//   - explain.go: the command that explains packets without a device.
 //   - version.go: what it was built with.
 package main
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"netstackd/cmd/netstackd/internal/config"
 )
@@ -32,6 +35,9 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	errs := openStderr(os.Stderr)
 	defer errs.close(stderrPatience)
+	if len(args) > 0 && args[0] == "explain" {
+		return runExplain(args[1:], errs)
+	}
 	cfg, err := config.Parse(args)
 	switch {
 	case errors.Is(err, config.ErrHelp):
@@ -50,4 +56,18 @@ func run(args []string) int {
 		return exitFailure
 	}
 	return exitOK
+}
+
+// runExplain is the command that needs no device.
+func runExplain(args []string, errs io.Writer) int {
+	err := explain(os.Stdout, args)
+	switch {
+	case err == nil, errors.Is(err, syscall.EPIPE): // a pager that was left
+		return exitOK
+	case errors.Is(err, errExplainUsage):
+		fmt.Fprintln(errs, "netstackd:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(errs, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return exitFailure
 }

@@ -134,7 +134,7 @@ func (r *rig) close(t testing.TB) {
 		t.Error(err)
 	}
 	r.endpoint.Close()
-	s, err := r.pipeline.close(r.endpoint.Counters(), r.netstack.Counters())
+	s, err := r.pipeline.close(r.endpoint.Counters().Drops, r.netstack.Counters().Drops)
 	if err != nil {
 		t.Error(err)
 	}

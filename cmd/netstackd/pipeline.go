@@ -13,11 +13,11 @@ import (
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
+	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
+	"netstackd/hooks/faults"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
-	"netstackd/link"
-	"netstackd/stack"
 )
 
 // tracePatience is how long the end of the process waits for an output that
@@ -26,7 +26,7 @@ const tracePatience = 2 * time.Second
 
 // hookReasons are the drop reasons that the hooks know, room by room.
 func hookReasons() []map[string]string {
-	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons()}
+	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons(), faults.DropReasons()}
 }
 
 // A pipeline is the hooks and what they write to, as the configuration wants
@@ -34,50 +34,80 @@ func hookReasons() []map[string]string {
 type pipeline struct {
 	ledger *hooks.Ledger
 	chain  []hooks.Hook
-	// comparer, recorder and out are nil if tracing is off.
+	// comparer is nil if nothing is written down.
 	comparer *compare.Comparer
+	// recorder writes the trace to out, capture the capture; nil if off.
 	recorder *trace.Recorder
 	out      *os.File
+	capture  *capture.Recorder
 	// shared says that the trace is text and goes where standard error goes:
 	// whoever reads the one has read the other.
 	shared bool
 }
 
-// newPipeline opens the trace's output and makes the hooks. It starts nothing.
+// newPipeline opens what is written to and makes the hooks. It starts nothing.
 func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) {
 	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...)}
-	if cfg.Guard {
-		p.chain = append(p.chain, guard.Guard{})
-	}
-	if cfg.Trace == "" {
-		return p, nil
-	}
-	out, err := openTrace(cfg.TraceOut)
+	tracers, err := p.open(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	p.out = out
-	p.shared = cfg.TraceFormat == trace.Text && sameFile(out, os.Stderr)
-	p.recorder, err = trace.NewRecorder(out, cfg.Trace, cfg.TraceFormat, log)
-	if err != nil {
-		return nil, errors.Join(err, out.Close())
+	if cfg.Filter != nil || cfg.Sample > 1 {
+		match := func([]byte) bool { return true }
+		if cfg.Filter != nil {
+			match = cfg.Filter.Match
+		}
+		p.chain = append(p.chain, trace.NewSelector(match, cfg.Sample))
+	}
+	if cfg.Guard {
+		p.chain = append(p.chain, guard.Guard{})
+	}
+	if len(tracers) == 0 {
+		return p, nil
 	}
 	p.comparer = compare.New(compare.Config{
 		Host:      byhand.New(cfg.Addresses),
 		Ledger:    p.ledger,
-		Tracer:    p.recorder,
+		Tracer:    trace.NewTee(tracers...),
 		Responder: "netstack",
 	})
 	p.chain = append(p.chain, p.comparer)
 	return p, nil
 }
 
+// open opens the trace and the capture, as far as they are asked for.
+func (p *pipeline) open(cfg *config.Config, log logrus.FieldLogger) (tracers []trace.Tracer, err error) {
+	if cfg.Trace != "" {
+		if p.out, err = openTrace(cfg.TraceOut); err != nil {
+			return nil, err
+		}
+		p.shared = cfg.TraceFormat == trace.Text && sameFile(p.out, os.Stderr)
+		if p.recorder, err = trace.NewRecorder(p.out, cfg.Trace, cfg.TraceFormat, log); err != nil {
+			return nil, err
+		}
+		tracers = append(tracers, p.recorder)
+	}
+	if cfg.Pcapng != "" {
+		p.capture, err = capture.Open(capture.Config{
+			Path: cfg.Pcapng, Rotate: cfg.PcapngRotate, Device: cfg.TUN, Version: version, Log: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		tracers = append(tracers, p.capture)
+	}
+	return tracers, nil
+}
+
 // openTrace opens the trace's output: a file that only its owner may read, for
-// it tells what others sent, or standard output. A named pipe must have its
-// reader: to wait for one would be to hang.
+// it tells what others sent, or standard output ("-") or error (""). A named
+// pipe must have its reader: to wait for one would be to hang.
 func openTrace(name string) (*os.File, error) {
-	if name == "-" {
+	switch name {
+	case "-":
 		return os.Stdout, nil
+	case "":
+		return os.Stderr, nil
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	if info, err := os.Stat(name); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
@@ -102,31 +132,41 @@ func sameFile(a, b *os.File) bool {
 
 // start starts what works beside the packets' way.
 func (p *pipeline) start() {
-	if p.comparer != nil {
+	if p.recorder != nil {
 		p.recorder.Start()
+	}
+	if p.capture != nil {
+		p.capture.Start()
+	}
+	if p.comparer != nil {
 		p.comparer.Start()
 	}
 }
 
 // close settles what is open, once no packet moves any more, and writes the
-// summary, which it returns.
-func (p *pipeline) close(moved link.Counters, served stack.Counters) (*trace.Summary, error) {
+// summary, which it returns. drops are those that others counted, by reason.
+func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 	var compared compare.Counts
 	if p.comparer != nil {
 		p.comparer.Close()
 		compared = p.comparer.Counts()
 	}
 	s := summarize(p.ledger.Totals(), compared)
-	for _, drops := range []map[string]uint64{moved.Drops, served.Drops} {
-		maps.Copy(s.Drops, drops)
+	for _, some := range drops {
+		for reason, n := range some {
+			s.Drops[reason] += n
+		}
 	}
 	maps.DeleteFunc(s.Drops, func(_ string, n uint64) bool { return n == 0 })
-	if p.recorder == nil {
-		return s, nil
+	var err error
+	if p.capture != nil {
+		err = p.capture.Close(tracePatience)
 	}
-	err := p.recorder.Close(s, tracePatience)
-	if p.out != os.Stdout {
-		err = errors.Join(err, p.out.Close())
+	if p.recorder != nil {
+		err = errors.Join(err, p.recorder.Close(s, tracePatience))
+		if p.out != os.Stdout && p.out != os.Stderr {
+			err = errors.Join(err, p.out.Close())
+		}
 	}
 	return s, err
 }

@@ -25,8 +25,6 @@ import (
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
-	"netstackd/link"
-	"netstackd/stack"
 )
 
 // silent is a log that says nothing.
@@ -132,8 +130,8 @@ func TestPipeline(t *testing.T) {
 		}
 	}
 	s, err := p.close(
-		link.Counters{Drops: map[string]uint64{"link-malformed": 3, "link-empty": 0}},
-		stack.Counters{Drops: map[string]uint64{"service-idle": 0, "service-low-source-port": 2}})
+		map[string]uint64{"link-malformed": 3, "link-empty": 0},
+		map[string]uint64{"service-idle": 0, "service-low-source-port": 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +173,7 @@ func TestPipelineWithoutTrace(t *testing.T) {
 	}
 	p.start()
 	p.ledger.Settle(hooks.Inbound, hooks.Guarded, guard.ReasonFragmentTooLong)
-	s, err := p.close(link.Counters{}, stack.Counters{})
+	s, err := p.close()
 	if err != nil {
 		t.Fatal(err)
 	}

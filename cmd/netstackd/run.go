@@ -13,6 +13,7 @@ import (
 
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/hooks"
+	"netstackd/hooks/faults"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -70,6 +71,8 @@ type host struct {
 	endpoint *link.Endpoint
 	pipeline *pipeline
 	netstack *stack.Host
+	// injector is nil if no faults are to be made.
+	injector *faults.Endpoint
 }
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
@@ -89,14 +92,20 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		return nil, errors.Join(err, h.device.Close())
 	}
 	h.pipeline.start()
-	h.netstack, err = stack.New(stack.Config{
-		Link:      hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.chain...),
+	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.chain...)
+	host := stack.Config{
+		Link:      chain,
 		Addresses: cfg.Addresses,
 		Services:  cfg.Services,
 		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
 		Log:       log,
-	})
-	if err == nil {
+	}
+	if len(cfg.Inject) > 0 {
+		h.injector = faults.New(chain, cfg.Inject, faults.Options{})
+		host.Link = h.injector
+		log.WithField("rules", cfg.Inject).Warn("faults are injected on purpose")
+	}
+	if h.netstack, err = stack.New(host); err == nil {
 		err = h.netstack.Start()
 	}
 	if err == nil {
@@ -123,7 +132,13 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	}
 	h.endpoint.Close()
 	err = errors.Join(err, h.device.Close())
-	summary, traceErr := h.pipeline.close(h.endpoint.Counters(), served)
+	drops := []map[string]uint64{h.endpoint.Counters().Drops, served.Drops}
+	if h.injector != nil {
+		injected := h.injector.Counters()
+		drops = append(drops, injected.In.Drops, injected.Out.Drops)
+		log.WithFields(logrus.Fields{"in": injected.In.Faults, "out": injected.Out.Faults}).Info("faults injected")
+	}
+	summary, traceErr := h.pipeline.close(drops...)
 	if traceErr != nil {
 		// The trace's end is not the host's failure.
 		log.WithError(traceErr).Warn("trace incomplete")

@@ -205,6 +205,7 @@ func (c *Comparer) sight(p *hooks.Packet) trace.Packet {
 	c.seq++
 	seen := trace.Packet{
 		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: p.Fate, Reason: p.Reason,
+		Untraced: p.Untraced,
 	}
 	seen.NChecks = copy(seen.Checks[:], p.Checks())
 	seen.Packet.Bytes = nil
@@ -257,11 +258,12 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 			c.counts.Unjudged++
 			return
 		}
-		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true})
+		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true, Untraced: seen.Untraced})
 		return
 	}
 	e := c.event(r, p.Time)
 	e.Replied, e.Latency = true, p.Time.Sub(r.seen.Time)
+	e.Untraced = e.Untraced && seen.Untraced
 	if r.prediction.Expect == byhand.Silence {
 		e.Result = trace.Unexpected
 	} else {
@@ -322,7 +324,7 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	e := trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
-		RequestBytes: r.bytes,
+		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
 	}
 	switch r.prediction.Expect {
 	case byhand.Silence:

@@ -5,6 +5,8 @@
 // # Tour
 //
 //   - event.go: [Packet], [Comparison], [Diff], [Summary]: what is written.
+//   - select.go: [Selector], the hook that says which packets are written down.
+//     tee.go: [Tee], several tracers at once.
 //   - recorder.go: [Recorder], the bounded ring between the packets' way and
 //     the writer. writer.go: the one goroutine that writes.
 //   - text.go, tcpdump.go: the text form. json.go: the JSON form.

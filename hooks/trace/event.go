@@ -29,6 +29,8 @@ type Packet struct {
 	Reassembled bool
 	Fate        hooks.Fate
 	Reason      string
+	// Untraced says that the packet was not selected to be written down.
+	Untraced bool
 }
 
 // A Result is that of a comparison, as it stands in traces.
@@ -84,6 +86,8 @@ type Comparison struct {
 	Replied bool
 	Latency time.Duration
 	Diffs   []Diff
+	// Untraced says that neither of the packets compared was selected.
+	Untraced bool
 
 	// RequestBytes and ReplyByHand are copies, there if the tracer wants
 	// bytes and a reply was predicted.

@@ -5,6 +5,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"netstackd/hooks/faults"
+	"netstackd/hooks/filter"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -29,8 +31,23 @@ type Config struct {
 	// Trace is empty if tracing is off.
 	Trace       trace.Level
 	TraceFormat trace.Format
-	// TraceOut is a file's name, or "-" for standard output.
+	// TraceOut is a file's name, or "-" for standard output, or "" for
+	// standard error, where the trace goes when the capture has the other.
 	TraceOut string
+
+	// Pcapng is a capture's file name, or "-" for standard output; empty if
+	// nothing is captured. PcapngRotate is the size in bytes past which the
+	// next file is begun; 0 means one file.
+	Pcapng       string
+	PcapngRotate int64
+
+	// Filter says which packets are traced and captured; nil means all.
+	Filter *filter.Filter
+	// Sample is how many of those there are to each one that is, at least 1.
+	Sample uint64
+
+	// Inject are the faults to be made, on purpose.
+	Inject []faults.Rule
 
 	LogLevel logrus.Level
 	LogJSON  bool
@@ -57,6 +74,7 @@ func defaults() Config {
 		Guard:       true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",
+		Sample:      1,
 		LogLevel:    logrus.InfoLevel,
 	}
 }

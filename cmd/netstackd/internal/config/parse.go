@@ -9,9 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sirupsen/logrus"
 
+	"netstackd/hooks/capture"
+	"netstackd/hooks/faults"
+	"netstackd/hooks/filter"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -29,11 +33,16 @@ func Parse(args []string) (*Config, error) {
 	if err := fs.Parse(args); err != nil {
 		return nil, flagError(err)
 	}
-	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q: every setting is a flag, netstackd -help lists them", fs.Arg(0))
-	}
 	if c.Version {
 		return &c, nil
+	}
+	if err := c.parseFilter(fs.Args()); err != nil {
+		return nil, err
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := c.shareOutput(given); err != nil {
+		return nil, err
 	}
 	if err := c.complete(hosts); err != nil {
 		return nil, err
@@ -96,6 +105,29 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		}
 		return nil
 	})
+	fs.Func("trace-sample", "", func(s string) (err error) {
+		n, ok := strings.CutPrefix(s, "1/")
+		if c.Sample, err = strconv.ParseUint(n, 10, 32); !ok || err != nil || c.Sample == 0 {
+			return errors.New("expected 1/N, as in 1/100 for each hundredth packet")
+		}
+		return nil
+	})
+	fs.Func("pcapng", "", func(s string) error {
+		c.Pcapng = s
+		if s == "" {
+			return errors.New(`expected a file's name, or "-" for standard output`)
+		}
+		return nil
+	})
+	fs.Func("pcapng-rotate", "", func(s string) (err error) {
+		c.PcapngRotate, err = capture.ParseSize(s)
+		return err
+	})
+	fs.Func("inject", "", func(s string) error {
+		rule, err := faults.Parse(s)
+		c.Inject = append(c.Inject, rule)
+		return err
+	})
 	fs.Func("log-level", "", func(s string) (err error) {
 		if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
 			return err
@@ -115,6 +147,39 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		return nil
 	})
 	return fs
+}
+
+// parseFilter compiles the words behind the flags, which are one expression.
+func (c *Config) parseFilter(words []string) (err error) {
+	if len(words) == 0 {
+		return nil
+	}
+	for _, w := range words {
+		if len(w) > 1 && w[0] == '-' && (w[1] == '-' || unicode.IsLetter(rune(w[1]))) {
+			return fmt.Errorf("flag %q stands behind the filter expression: flags come first", w)
+		}
+	}
+	if c.Trace == "" && c.Pcapng == "" {
+		return fmt.Errorf("filter expression %q limits what is traced, and nothing is: give -trace or -pcapng as well", strings.Join(words, " "))
+	}
+	c.Filter, err = filter.Compile(strings.Join(words, " "))
+	return err
+}
+
+// shareOutput sees to it that standard output has one owner. given holds the
+// flags that were given: what was not asked for gives way.
+func (c *Config) shareOutput(given map[string]bool) error {
+	if c.PcapngRotate > 0 && (c.Pcapng == "" || c.Pcapng == "-") {
+		return errors.New("-pcapng-rotate needs the name of a file to begin with: give -pcapng FILE")
+	}
+	if c.Pcapng != "-" || c.TraceOut != "-" {
+		return nil
+	}
+	if given["trace-out"] {
+		return errors.New("-trace-out - and -pcapng - both want standard output: give one of them a file")
+	}
+	c.TraceOut = ""
+	return nil
 }
 
 // complete checks what takes more than one flag, and gives the kernel its

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 
+	"netstackd/hooks/faults"
+	"netstackd/hooks/filter"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 )
@@ -20,6 +22,10 @@ import (
 var comparers = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b *filter.Filter) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
+	}),
+	cmp.Comparer(func(a, b faults.Rule) bool { return a.String() == b.String() }),
 }
 
 // addresses parses the list of what netstack owns.
@@ -48,6 +54,26 @@ func kernel(list ...string) []link.Address {
 	return out
 }
 
+func compiled(expression string) *filter.Filter {
+	f, err := filter.Compile(expression)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+func rules(texts ...string) []faults.Rule {
+	var all []faults.Rule
+	for _, text := range texts {
+		r, err := faults.Parse(text)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
 // TestParse takes command lines that are right and wants the whole Config.
 func TestParse(t *testing.T) {
 	all := []string{"echo", "discard", "chargen", "http"}
@@ -55,7 +81,7 @@ func TestParse(t *testing.T) {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
 			TUN: "netstack0", MTU: 1500, Services: all, Guard: true,
-			TraceFormat: trace.Text, TraceOut: "-", LogLevel: logrus.InfoLevel,
+			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
 		return c
@@ -85,6 +111,14 @@ func TestParse(t *testing.T) {
 		})},
 		{"-trace-format text", base(func(*Config) {})},
 		{"-trace-out -", base(func(*Config) {})},
+		{"-trace packets -trace-sample 1/100", base(func(c *Config) { c.Trace, c.Sample = trace.Packets, 100 })},
+		{"-pcapng f.pcapng -pcapng-rotate 10MB", base(func(c *Config) { c.Pcapng, c.PcapngRotate = "f.pcapng", 10_000_000 })},
+		// What was not asked for gives way to what was.
+		{"-trace compare -pcapng -", base(func(c *Config) { c.Trace, c.TraceOut, c.Pcapng = trace.Compare, "", "-" })},
+		{"-trace compare -trace-out t -pcapng -", base(func(c *Config) { c.Trace, c.TraceOut, c.Pcapng = trace.Compare, "t", "-" })},
+		{"-trace packets icmp or tcp port 80", base(func(c *Config) { c.Trace, c.Filter = trace.Packets, compiled("icmp or tcp port 80") })},
+		{"-pcapng f.pcapng -- not icmp", base(func(c *Config) { c.Pcapng, c.Filter = "f.pcapng", compiled("not icmp") })},
+		{"-inject corrupt=1% -inject drop=1/1000", base(func(c *Config) { c.Inject = rules("corrupt=1%", "drop=1/1000") })},
 		{"-log-level error", base(func(c *Config) { c.LogLevel = logrus.ErrorLevel })},
 		{"-log-level warning", base(func(c *Config) { c.LogLevel = logrus.WarnLevel })},
 		{"-log-level info", base(func(*Config) {})},

@@ -1,7 +1,8 @@
 package config
 
 // Usage is what -help prints.
-const Usage = `Usage: netstackd -addr PREFIX [flags]
+const Usage = `Usage: netstackd -addr PREFIX [flags] [filter expression]
+       netstackd explain HEX|FILE.pcap[ng] [filter expression]
 
 netstackd is one IP host in one process: it opens a TUN device, runs gVisor's
 netstack behind it, and shows its work.
@@ -19,9 +20,21 @@ netstack behind it, and shows its work.
                        explain (the whole working, byte by byte) (default off)
   -trace-format FORM   text or json (default text)
   -trace-out FILE      where the trace goes; - is standard output (default -)
+  -trace-sample 1/N    trace and capture each Nth packet only
+  -pcapng FILE         capture with a comment on each packet; - is standard output,
+                       as in: netstackd … -pcapng - | wireshark -k -i -
+  -pcapng-rotate SIZE  begin the next file past SIZE, as in 100MB
+  -inject RULE         make faults on purpose, to see them seen; repeatable, as in
+                       'outbound icmp corrupt=1%'; kinds: corrupt, drop, duplicate,
+                       reorder, delay, truncate
   -log-level LEVEL     error, warning, info, debug or trace (default info)
   -log-format FORM     text or json, on standard error (default text)
   -version             print versions and exit
+
+The filter expression limits what is traced and captured, not what is counted. It
+is the part of pcap-filter that tells IP packets: 'icmp or tcp port 80'.
+
+explain tells packets apart byte by byte: those of a capture, or one in hex.
 
 Exit status: 0 after SIGINT or SIGTERM, 1 after a failure, 2 for wrong usage.
 

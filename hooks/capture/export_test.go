@@ -1,0 +1,62 @@
+package capture
+
+import (
+	"bufio"
+	"io"
+	"iter"
+	"time"
+)
+
+// A Store is what a test puts in place of a file.
+type Store = store
+
+// OpenStores opens a recorder whose files are those that create returns. They
+// count as regular files, or as streams.
+func OpenStores(cfg Config, regular bool, create func(name string) (Store, error)) (*Recorder, error) {
+	return open(cfg, func(name string, _ int) (*output, error) {
+		s, err := create(name)
+		if err != nil {
+			return nil, err
+		}
+		return &output{store: s, regular: regular}, nil
+	})
+}
+
+// A Stream makes a store of a writer.
+type Stream struct{ io.Writer }
+
+func (Stream) Close() error                   { return nil }
+func (Stream) Seek(int64, int) (int64, error) { panic("seek in a stream") }
+func (Stream) Truncate(int64) error           { panic("truncate a stream") }
+
+// The bounds of the ring.
+const (
+	RingLen   = ringLen
+	RingBytes = ringBytes
+	MaxPacket = maxPacket
+)
+
+// ReadPackets is Packets on what is no file.
+func ReadPackets(r io.Reader) iter.Seq2[Captured, error] {
+	return func(yield func(Captured, error) bool) { readPackets(r, "test", yield) }
+}
+
+// A Frame is a packet of any kind.
+type Frame struct {
+	Time     time.Time
+	LinkType uint16
+	Data     string
+	Length   int
+}
+
+// ReadFrames reads the frames of a capture, up to the error.
+func ReadFrames(r io.Reader) (frames []Frame, err error) {
+	reader, err := newFrameReader(bufio.NewReader(r))
+	for err == nil {
+		var f frame
+		if f, err = reader.next(); err == nil {
+			frames = append(frames, Frame{f.time, f.linkType, string(f.data), f.length})
+		}
+	}
+	return frames, err
+}

@@ -1,0 +1,145 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+	"github.com/sirupsen/logrus"
+
+	"netstackd/hooks/trace"
+)
+
+// Config says what a Recorder writes, and where. Path and Log are required.
+type Config struct {
+	// Path is the file's; "-" is standard output, which is not closed. A
+	// named pipe must have its reader. A file gets the mode 0600, and what
+	// was in it is gone.
+	Path string
+	// Rotate is the size in bytes past which a file is closed and the next
+	// begun, at a packet's end; zero means one file. The files after f.pcapng
+	// are f.1.pcapng, f.2.pcapng and so on; those of an earlier run are
+	// overwritten.
+	Rotate int64
+	// Keep is how many files to keep when they rotate, the latest ones; zero
+	// means all.
+	Keep int
+	// Device is the interface's name in the capture.
+	Device string
+	// Version is that of this program, for the capture to name.
+	Version string
+	Log     logrus.FieldLogger
+}
+
+// A Recorder writes packets, with what the hooks found out about them, to a
+// pcapng capture from a goroutine of its own. Between [Open] and
+// [Recorder.Start] events queue up. It is safe for concurrent use.
+type Recorder struct {
+	ring *ring[event]
+	log  logrus.FieldLogger
+	// writer is its goroutine's from Start on, but for end: why the end of
+	// the capture is missing, set before the goroutine ends.
+	writer *writer
+}
+
+var _ trace.Tracer = (*Recorder)(nil)
+
+// An event is one of its two.
+type event struct {
+	packet  *trace.Packet
+	compare *trace.Comparison
+}
+
+// weight is what an event carries beside itself, in bytes. A comparison brings
+// copies as well, but they are not kept.
+func (e event) weight() int64 {
+	if e.packet == nil {
+		return 0
+	}
+	return int64(len(e.packet.Packet.Bytes))
+}
+
+// Open creates the capture and writes its header, so that whoever reads it
+// knows at once what is coming.
+func Open(cfg Config) (*Recorder, error) { return open(cfg, createFile) }
+
+func open(cfg Config, create create) (*Recorder, error) {
+	header, ng, buf, err := newBlocks(cfg.Device, cfg.Version)
+	if err != nil {
+		return nil, fmt.Errorf("open capture: %w", err)
+	}
+	files, err := newFiles(cfg, header, create)
+	if err != nil {
+		return nil, fmt.Errorf("open capture: %w", err)
+	}
+	r := &Recorder{ring: newRing(event.weight), log: cfg.Log}
+	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now()}
+	return r, nil
+}
+
+// newBlocks returns the blocks that every file begins with, and a writer of
+// further blocks to buf.
+func newBlocks(device, version string) (header []byte, ng *pcapgo.NgWriter, buf *bytes.Buffer, err error) {
+	buf = new(bytes.Buffer)
+	ng, err = pcapgo.NewNgWriterInterface(buf, pcapgo.NgInterface{
+		Name:                clean(device),
+		Description:         "TUN device; packets begin with the IP header; inbound is kernel to netstack",
+		OS:                  runtime.GOOS,
+		LinkType:            layers.LinkTypeRaw,
+		TimestampResolution: 9,
+	}, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
+		Hardware:    runtime.GOARCH,
+		OS:          runtime.GOOS,
+		Application: clean("netstackd " + version),
+	}})
+	if err == nil {
+		err = ng.Flush()
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	header = bytes.Clone(buf.Bytes())
+	buf.Reset()
+	return header, ng, buf, nil
+}
+
+// WantsBytes implements trace.Tracer.
+func (*Recorder) WantsBytes() bool { return true }
+
+// Packet implements trace.Tracer. It keeps the bytes, and does not change them.
+func (r *Recorder) Packet(p trace.Packet) { r.ring.put(event{packet: &p}) }
+
+// Compare implements trace.Tracer.
+func (r *Recorder) Compare(c trace.Comparison) {
+	c.RequestBytes, c.ReplyByHand = nil, nil
+	r.ring.put(event{compare: &c})
+}
+
+// Lost returns how many events, packets and comparisons, were lost.
+func (r *Recorder) Lost() uint64 { return r.ring.lost.Load() }
+
+// Start starts the writer.
+func (r *Recorder) Start() { r.ring.start(r.writer.run) }
+
+// Close writes what is queued, closes the file, and waits for that no longer
+// than patience: an output that takes nothing must not keep the process from
+// ending. What is not written by then is lost; the writer, if it is stuck in a
+// write, is left behind and ends with it. The error says that the end of the
+// capture is missing, and why.
+//
+// If the recorder was never started, it is now. What is recorded after Close
+// is lost. A second Close waits for the same end.
+func (r *Recorder) Close(patience time.Duration) error {
+	r.Start()
+	abandoned, ended := r.ring.close(patience)
+	if !ended {
+		return fmt.Errorf("close capture: the output did not take the rest within %v, %d events lost with it", patience, abandoned)
+	}
+	if err := r.writer.end; err != nil {
+		return fmt.Errorf("close capture: %w", err)
+	}
+	return nil
+}

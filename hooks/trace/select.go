@@ -1,0 +1,42 @@
+package trace
+
+import (
+	"sync/atomic"
+
+	"netstackd/hooks"
+)
+
+// A Selector is the hook that says which packets are traced: those that a
+// filter matches, or each so many of them. What it leaves out is counted and
+// compared like all others. It stands first in the chain.
+type Selector struct {
+	match  func(packet []byte) bool
+	sample uint64
+	// matched counts what the filter matched, so far.
+	matched atomic.Uint64
+}
+
+var _ hooks.Hook = (*Selector)(nil)
+
+// NewSelector returns a hook that selects one in sample of the packets that
+// match matches, the first of them first. A nil match matches all, a sample of
+// 0 or 1 takes all. match is called from many goroutines at once.
+func NewSelector(match func(packet []byte) bool, sample uint64) *Selector {
+	return &Selector{match: match, sample: max(sample, 1)}
+}
+
+// Inbound implements hooks.Hook.
+func (s *Selector) Inbound(p *hooks.Packet) { s.see(p) }
+
+// Outbound implements hooks.Hook.
+func (s *Selector) Outbound(p *hooks.Packet) { s.see(p) }
+
+func (s *Selector) see(p *hooks.Packet) {
+	if s.match != nil && !s.match(p.Bytes) {
+		p.Untraced = true
+		return
+	}
+	if s.sample > 1 && (s.matched.Add(1)-1)%s.sample != 0 {
+		p.Untraced = true
+	}
+}
