@@ -109,21 +109,6 @@ func (s *stream) tryWrite(p []byte) (int, error) {
 	return 0, asError(terr, "write connection")
 }
 
-// write writes all of p, waiting as long as the peer makes progress.
-func (s *stream) write(p []byte) error {
-	for len(p) > 0 {
-		n, err := s.tryWrite(p)
-		p = p[n:]
-		if err == errWouldBlock {
-			err = s.wait()
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // wait waits until something about the connection changed, which may be
 // nothing of interest: try again. It gives up with errIdle when the time since
 // the last progress is over, and with os.ErrClosed when the host closes.
