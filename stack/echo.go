@@ -77,7 +77,10 @@ func echoStream(s *stream) error {
 			}
 			err = errWouldBlock
 			if !ended && sips < echoSips {
+				// This is no progress: the idle time goes on.
+				armed := s.armed
 				err = takeIn(echoSip << sips)
+				s.armed = armed
 				sips++
 			}
 			if err == errWouldBlock {

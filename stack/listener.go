@@ -57,7 +57,7 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done 
 	// Accepted connections inherit it, for what netstack still holds after the
 	// service is done. It is longer than the idle time so that the service,
 	// which counts and sends a reset, gives up first.
-	timeout := tcpip.TCPUserTimeoutOption(2 * lim.idle)
+	timeout := tcpip.TCPUserTimeoutOption(4 * lim.idle)
 	if terr := ep.SetSockOpt(&timeout); terr != nil {
 		ep.Close()
 		return nil, asError(terr, "set user timeout of %s", service)

@@ -15,7 +15,6 @@ import (
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
-	"netstackd/hooks/faults"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
 )
@@ -26,7 +25,7 @@ const tracePatience = 2 * time.Second
 
 // hookReasons are the drop reasons that the hooks know, room by room.
 func hookReasons() []map[string]string {
-	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons(), faults.DropReasons()}
+	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons()}
 }
 
 // A pipeline is the hooks and what they write to, as the configuration wants

@@ -12,6 +12,7 @@ import (
 
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
+	"netstackd/hooks/faults"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/wire"
 	"netstackd/link"
@@ -23,7 +24,7 @@ import (
 // line.
 func TestReasons(t *testing.T) {
 	rooms := map[string]map[string]string{
-		"link": link.DropReasons(), "hooks": hooks.DropReasons(), "hooks/guard": guard.DropReasons(),
+		"link": link.DropReasons(), "hooks": hooks.DropReasons(), "hooks/guard": guard.DropReasons(), "hooks/faults": faults.DropReasons(),
 		"hooks/byhand": byhand.DropReasons(), "stack": stack.DropReasons(),
 	}
 	owner, said := map[string]string{}, map[string]string{}

@@ -5,8 +5,6 @@
 // # Tour, writing
 //
 //   - recorder.go: [Open] and the [Recorder], a trace.Tracer.
-//   - ring.go: the bounded ring between the packets' way and the writer, and
-//     the account of what it loses.
 //   - writer.go: the one goroutine that writes. held.go: packets wait there a
 //     moment for what the comparison says of them.
 //   - comment.go: a packet's comment. complete.go: checksums left to the

@@ -5,6 +5,8 @@ import (
 	"io"
 	"iter"
 	"time"
+
+	"netstackd/hooks/trace/ring"
 )
 
 // A Store is what a test puts in place of a file.
@@ -31,8 +33,8 @@ func (Stream) Truncate(int64) error           { panic("truncate a stream") }
 
 // The bounds of the ring.
 const (
-	RingLen   = ringLen
-	RingBytes = ringBytes
+	RingLen   = ring.Len
+	RingBytes = ring.Bytes
 	MaxPacket = maxPacket
 )
 

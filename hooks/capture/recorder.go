@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/hooks/trace"
+	"netstackd/hooks/trace/ring"
 )
 
 // Config says what a Recorder writes, and where. Path and Log are required.
@@ -38,7 +39,7 @@ type Config struct {
 // pcapng capture from a goroutine of its own. Between [Open] and
 // [Recorder.Start] events queue up. It is safe for concurrent use.
 type Recorder struct {
-	ring *ring[event]
+	ring *ring.Ring[event]
 	log  logrus.FieldLogger
 	// writer is its goroutine's from Start on, but for end: why the end of
 	// the capture is missing, set before the goroutine ends.
@@ -75,7 +76,7 @@ func open(cfg Config, create create) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open capture: %w", err)
 	}
-	r := &Recorder{ring: newRing(event.weight), log: cfg.Log}
+	r := &Recorder{ring: ring.New(event.weight), log: cfg.Log}
 	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now()}
 	return r, nil
 }
@@ -110,19 +111,19 @@ func newBlocks(device, version string) (header []byte, ng *pcapgo.NgWriter, buf 
 func (*Recorder) WantsBytes() bool { return true }
 
 // Packet implements trace.Tracer. It keeps the bytes, and does not change them.
-func (r *Recorder) Packet(p trace.Packet) { r.ring.put(event{packet: &p}) }
+func (r *Recorder) Packet(p trace.Packet) { r.ring.Put(event{packet: &p}) }
 
 // Compare implements trace.Tracer.
 func (r *Recorder) Compare(c trace.Comparison) {
 	c.RequestBytes, c.ReplyByHand = nil, nil
-	r.ring.put(event{compare: &c})
+	r.ring.Put(event{compare: &c})
 }
 
 // Lost returns how many events, packets and comparisons, were lost.
-func (r *Recorder) Lost() uint64 { return r.ring.lost.Load() }
+func (r *Recorder) Lost() uint64 { return r.ring.Lost() }
 
 // Start starts the writer.
-func (r *Recorder) Start() { r.ring.start(r.writer.run) }
+func (r *Recorder) Start() { r.ring.Start(r.writer.run) }
 
 // Close writes what is queued, closes the file, and waits for that no longer
 // than patience: an output that takes nothing must not keep the process from
@@ -134,7 +135,7 @@ func (r *Recorder) Start() { r.ring.start(r.writer.run) }
 // is lost. A second Close waits for the same end.
 func (r *Recorder) Close(patience time.Duration) error {
 	r.Start()
-	abandoned, ended := r.ring.close(patience)
+	abandoned, ended := r.ring.Close(patience)
 	if !ended {
 		return fmt.Errorf("close capture: the output did not take the rest within %v, %d events lost with it", patience, abandoned)
 	}

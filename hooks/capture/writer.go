@@ -10,6 +10,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/hooks"
+
+	"netstackd/hooks/trace/ring"
 )
 
 const (
@@ -22,7 +24,7 @@ const (
 
 // A writer is the state of the writing goroutine.
 type writer struct {
-	ring  *ring[event]
+	ring  *ring.Ring[event]
 	log   logrus.FieldLogger
 	files *files
 
@@ -67,12 +69,12 @@ func (w *writer) run() {
 	defer timer.Stop()
 	for {
 		select {
-		case e := <-w.ring.events:
+		case e := <-w.ring.Events:
 			if !w.add(e) || !w.drain() {
 				return
 			}
 		case <-timer.C:
-		case <-w.ring.quit:
+		case <-w.ring.Quit:
 			if w.drain() {
 				w.finish()
 			}
@@ -100,7 +102,7 @@ func (w *writer) run() {
 func (w *writer) drain() (goOn bool) {
 	for {
 		select {
-		case e := <-w.ring.events:
+		case e := <-w.ring.Events:
 			if !w.add(e) {
 				return false
 			}
@@ -112,12 +114,12 @@ func (w *writer) drain() (goOn bool) {
 
 // add takes an event. It reports whether the writer is to go on.
 func (w *writer) add(e event) (goOn bool) {
-	if !w.ring.take(e) {
+	if !w.ring.Take(e) {
 		return false
 	}
 	if e.compare != nil {
 		if !w.held.compare(e.compare) {
-			return w.ring.settle(0, 1)
+			return w.ring.Settle(0, 1)
 		}
 		return true
 	}
@@ -165,7 +167,7 @@ func (w *writer) render(p heldPacket) {
 	}), w.ng.Flush())
 	if err != nil {
 		w.err = err
-		w.ring.settle(0, p.events)
+		w.ring.Settle(0, p.events)
 		return
 	}
 	w.blocks = append(w.blocks, block{w.buf.Len(), p.events})
@@ -192,7 +194,7 @@ func (w *writer) flush() (goOn bool) {
 	}
 	w.blocks = w.blocks[:0]
 	w.buf.Reset()
-	if !w.ring.settle(written, lost) {
+	if !w.ring.Settle(written, lost) {
 		return false
 	}
 	// Here, not when there is nothing more to do: while more comes than the
@@ -207,7 +209,7 @@ func (w *writer) statistics() {
 	now := time.Now()
 	err := errors.Join(w.ng.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{
 		LastUpdate: now, StartTime: w.begun, EndTime: now,
-		PacketsReceived: pcapgo.NgNoValue64, PacketsDropped: w.ring.lost.Load(),
+		PacketsReceived: pcapgo.NgNoValue64, PacketsDropped: w.ring.Lost(),
 	}), w.ng.Flush())
 	if err == nil { // as it is: memory takes it
 		w.blocks = append(w.blocks, block{end: w.buf.Len()})
@@ -246,7 +248,7 @@ func (w *writer) finish() {
 
 // report logs what was lost since the last report, once a second at most.
 func (w *writer) report(last bool) {
-	lost := w.ring.lost.Load()
+	lost := w.ring.Lost()
 	if lost == w.reported || !last && time.Now().Before(w.next) {
 		return
 	}

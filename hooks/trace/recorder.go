@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"netstackd/hooks/trace/ring"
 )
 
 // A Level is how much of each packet is written.
@@ -33,11 +34,6 @@ const (
 )
 
 const (
-	// ringLen bounds the events between the packets' way and the writer, and
-	// ringBytes what they carry with them: enough for a burst of a tenth of a
-	// second at full speed.
-	ringLen   = 1 << 14
-	ringBytes = 32 << 20
 	// chunk is how much the writer gathers before it writes, in bytes.
 	chunk = 64 << 10
 	// reportEvery is how often a loss is logged at most.
@@ -52,31 +48,15 @@ type Recorder struct {
 	render renderer
 	out    io.Writer
 	log    logrus.FieldLogger
+	ring   *ring.Ring[event]
 
-	// ring carries events to the writer. It is never closed.
-	ring chan event
-	// bytes counts what the events in the ring carry.
-	bytes atomic.Int64
-	// lost counts the events that are not written and never will be.
-	lost atomic.Uint64
-
-	started atomic.Bool
-	// quit is closed by Close, once, to end the writer.
-	quit     chan struct{}
-	quitOnce sync.Once
-	// done is closed by the writer when it ends.
-	done chan struct{}
-	// summary is a copy that Close makes before it closes quit; the writer's
-	// from then on.
+	// ending guards the making of summary, which the first Close does.
+	ending sync.Once
+	// summary is a copy that Close makes before it ends the writer; the
+	// writer's from then on.
 	summary *Summary
-	// err is why the end was not written. The writer sets it before it closes
-	// done.
+	// err is why the end was not written. The writer sets it before it ends.
 	err error
-
-	mu sync.Mutex
-	// The following are guarded by mu.
-	taken     uint64 // events that the writer has and that are neither written nor lost
-	abandoned bool   // Close has counted those as lost and gone on
 }
 
 var _ Tracer = (*Recorder)(nil)
@@ -105,14 +85,7 @@ type renderer interface {
 // NewRecorder returns a recorder that writes to out, which stays the caller's
 // to close. Losses are logged to log.
 func NewRecorder(out io.Writer, level Level, format Format, log logrus.FieldLogger) (*Recorder, error) {
-	r := &Recorder{
-		level: level,
-		out:   out,
-		log:   log,
-		ring:  make(chan event, ringLen),
-		quit:  make(chan struct{}),
-		done:  make(chan struct{}),
-	}
+	r := &Recorder{level: level, out: out, log: log, ring: ring.New(event.weight)}
 	switch level {
 	case Packets, Compare, Explain:
 	default:
@@ -133,39 +106,24 @@ func NewRecorder(out io.Writer, level Level, format Format, log logrus.FieldLogg
 func (r *Recorder) WantsBytes() bool { return r.level == Explain }
 
 // Packet implements Tracer.
-func (r *Recorder) Packet(p Packet) { r.put(event{packet: &p}) }
+func (r *Recorder) Packet(p Packet) { r.ring.Put(event{packet: &p}) }
 
 // Compare implements Tracer.
 func (r *Recorder) Compare(c Comparison) {
 	if r.level != Packets {
-		r.put(event{compare: &c})
-	}
-}
-
-// put queues an event, or counts it as lost.
-func (r *Recorder) put(e event) {
-	w := e.weight()
-	if r.bytes.Add(w) > ringBytes {
-		r.bytes.Add(-w)
-		r.lost.Add(1)
-		return
-	}
-	select {
-	case r.ring <- e:
-	default:
-		r.bytes.Add(-w)
-		r.lost.Add(1)
+		r.ring.Put(event{compare: &c})
 	}
 }
 
 // Lost returns how many events were lost.
-func (r *Recorder) Lost() uint64 { return r.lost.Load() }
+func (r *Recorder) Lost() uint64 { return r.ring.Lost() }
 
 // Start starts the writer.
 func (r *Recorder) Start() {
-	if r.started.CompareAndSwap(false, true) {
-		go r.write()
-	}
+	r.ring.Start(func() {
+		w := writer{recorder: r, next: time.Now()}
+		w.run()
+	})
 }
 
 // Close writes what is queued, then the summary, and waits for that no longer
@@ -176,70 +134,26 @@ func (r *Recorder) Start() {
 //
 // Close sets the summary's TraceLost, with an error too, and keeps nothing of
 // it but its maps, which must not change any more. If the recorder was never
-// started, it is now. What is recorded after Close is not written. A second
-// Close waits for the same end.
+// started, it is now. What is recorded after Close is lost. A second Close
+// waits for the same end.
 func (r *Recorder) Close(s *Summary, patience time.Duration) error {
 	r.Start()
-	r.quitOnce.Do(func() {
+	r.ending.Do(func() {
 		if s != nil {
 			own := *s
 			r.summary = &own
 		}
-		close(r.quit)
 	})
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	abandoned, ended := r.ring.Close(patience)
 	var err error
-	select {
-	case <-r.done:
-		if r.err != nil {
-			err = fmt.Errorf("close trace: %w", r.err)
-		}
-	case <-timer.C:
-		err = fmt.Errorf("close trace: the output did not take the rest within %v, %d events lost with it", patience, r.abandon())
+	switch {
+	case !ended:
+		err = fmt.Errorf("close trace: the output did not take the rest within %v, %d events lost with it", patience, abandoned)
+	case r.err != nil:
+		err = fmt.Errorf("close trace: %w", r.err)
 	}
 	if s != nil {
 		s.TraceLost = r.Lost()
 	}
 	return err
-}
-
-// abandon counts all that is not written as lost, and returns how much that is.
-func (r *Recorder) abandon() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.abandoned {
-		return 0
-	}
-	r.abandoned = true
-	n := r.taken
-	for {
-		select {
-		case <-r.ring:
-			n++
-		default:
-			r.lost.Add(n)
-			return n
-		}
-	}
-}
-
-// take counts an event that the writer has taken.
-func (r *Recorder) take() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.taken++
-}
-
-// settle ends the way of so many taken events. It reports whether the writer
-// is to go on: not if Close has abandoned it, and counted them already.
-func (r *Recorder) settle(written, lost uint64) (goOn bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.abandoned {
-		return false
-	}
-	r.taken -= written + lost
-	r.lost.Add(lost)
-	return true
 }

@@ -22,19 +22,16 @@ type writer struct {
 	next     time.Time
 }
 
-// write is the writing goroutine.
-func (r *Recorder) write() {
-	defer close(r.done)
-	w := writer{recorder: r, next: time.Now()}
+// run is the writing goroutine.
+func (w *writer) run() {
+	r := w.recorder.ring
 	for {
 		select {
-		case e := <-r.ring:
-			w.add(e)
-			if !w.drain() || !w.flush() {
+		case e := <-r.Events:
+			if !w.add(e) || !w.drain() || !w.flush() {
 				return
 			}
-			w.report(false)
-		case <-r.quit:
+		case <-r.Quit:
 			if w.drain() {
 				w.end()
 				w.report(true)
@@ -44,17 +41,19 @@ func (r *Recorder) write() {
 	}
 }
 
-// add renders an event.
-func (w *writer) add(e event) {
+// add renders an event. It reports whether the writer is to go on.
+func (w *writer) add(e event) (goOn bool) {
 	r := w.recorder
-	r.take()
-	r.bytes.Add(-e.weight())
+	if !r.ring.Take(e) {
+		return false
+	}
 	if e.packet != nil {
 		w.buf = r.render.packet(w.buf, e.packet)
 	} else {
 		w.buf = r.render.compare(w.buf, e.compare)
 	}
 	w.ends = append(w.ends, len(w.buf))
+	return true
 }
 
 // drain renders what is queued, and writes it whenever a chunk is full. It
@@ -62,9 +61,8 @@ func (w *writer) add(e event) {
 func (w *writer) drain() (goOn bool) {
 	for {
 		select {
-		case e := <-w.recorder.ring:
-			w.add(e)
-			if len(w.buf) >= chunk && !w.flush() {
+		case e := <-w.recorder.ring.Events:
+			if !w.add(e) || len(w.buf) >= chunk && !w.flush() {
 				return false
 			}
 		default:
@@ -86,10 +84,11 @@ func (w *writer) flush() (goOn bool) {
 		err = io.ErrShortWrite
 	}
 	w.last = err
+	defer w.report(false)
 	if err == nil {
 		written := len(w.ends)
 		w.keep(nil)
-		return w.recorder.settle(uint64(written), 0)
+		return w.recorder.ring.Settle(uint64(written), 0)
 	}
 	w.err = err
 	written, begin := 0, 0 // how many events were written, and where the next begins
@@ -104,7 +103,7 @@ func (w *writer) flush() (goOn bool) {
 	} else {
 		w.keep(nil)
 	}
-	return w.recorder.settle(uint64(written), uint64(lost))
+	return w.recorder.ring.Settle(uint64(written), uint64(lost))
 }
 
 // keep makes the rest of an event, which may be none, all that is in the buffer.
@@ -135,7 +134,7 @@ func (w *writer) end() {
 	}
 	r.err = w.last
 	// The rest of an event of which the output has only the beginning.
-	r.settle(0, uint64(len(w.ends)))
+	r.ring.Settle(0, uint64(len(w.ends)))
 }
 
 // report logs what was lost since the last report, once a second at most.

@@ -1,4 +1,4 @@
-package capture
+package ring
 
 import (
 	"sync"
@@ -7,21 +7,22 @@ import (
 )
 
 const (
-	// ringLen bounds the events between the packets' way and the writer, and
-	// ringBytes what they carry with them.
-	ringLen   = 1 << 14
-	ringBytes = 32 << 20
+	// Len bounds the events between the packets' way and the writer, and Bytes
+	// what they carry with them: enough for a burst of a tenth of a second at
+	// full speed.
+	Len   = 1 << 14
+	Bytes = 32 << 20
 )
 
-// A ring is the bounded way of events from where packets pass to the one
+// A Ring is the bounded way of events from where packets pass to the one
 // goroutine that writes them, with an account of them: each event put in ends
 // as written or as lost, exactly once. It is safe for concurrent use; what is
 // said to be the writer's is for its goroutine alone.
-type ring[E any] struct {
+type Ring[E any] struct {
 	// weigh says what an event carries beside itself, in bytes.
 	weigh func(E) int64
-	// events is never closed.
-	events chan E
+	// Events is the writer's to receive from; it is never closed.
+	Events chan E
 	// bytes counts what the events in the ring carry.
 	bytes atomic.Int64
 	// lost counts the events that are not written and never will be.
@@ -30,8 +31,8 @@ type ring[E any] struct {
 	started atomic.Bool
 	// shut says that nobody takes events any more.
 	shut atomic.Bool
-	// quit is closed by close, once, to end the writer.
-	quit     chan struct{}
+	// Quit is closed by Close, once, to end the writer.
+	Quit     chan struct{}
 	quitOnce sync.Once
 	// done is closed by the writer when it ends.
 	done chan struct{}
@@ -39,28 +40,34 @@ type ring[E any] struct {
 	mu sync.Mutex
 	// The following are guarded by mu.
 	taken     uint64 // events that the writer has and that are neither written nor lost
-	abandoned bool   // close has counted those as lost and gone on
+	abandoned bool   // Close has counted those as lost and gone on
 }
 
-func newRing[E any](weigh func(E) int64) *ring[E] {
-	return &ring[E]{
+// New returns a ring for events of which weigh says what each carries beside
+// itself, in bytes.
+func New[E any](weigh func(E) int64) *Ring[E] {
+	return &Ring[E]{
 		weigh:  weigh,
-		events: make(chan E, ringLen),
-		quit:   make(chan struct{}),
+		Events: make(chan E, Len),
+		Quit:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
 }
 
-// put queues an event, or counts it as lost. It never blocks.
-func (r *ring[E]) put(e E) {
+// Put queues an event, or counts it as lost. It never blocks.
+func (r *Ring[E]) Put(e E) {
+	if r.shut.Load() {
+		r.lost.Add(1)
+		return
+	}
 	w := r.weigh(e)
-	if r.shut.Load() || r.bytes.Add(w) > ringBytes {
+	if r.bytes.Add(w) > Bytes {
 		r.bytes.Add(-w)
 		r.lost.Add(1)
 		return
 	}
 	select {
-	case r.events <- e:
+	case r.Events <- e:
 		if r.shut.Load() {
 			// Perhaps too late for the last sweep.
 			r.sweep()
@@ -71,9 +78,12 @@ func (r *ring[E]) put(e E) {
 	}
 }
 
-// start runs write in a goroutine, once: it takes events until quit is closed,
+// Lost returns how many events were lost.
+func (r *Ring[E]) Lost() uint64 { return r.lost.Load() }
+
+// Start runs write in a goroutine, once: it takes events until Quit is closed,
 // and what is left then.
-func (r *ring[E]) start(write func()) {
+func (r *Ring[E]) Start(write func()) {
 	if !r.started.CompareAndSwap(false, true) {
 		return
 	}
@@ -85,10 +95,10 @@ func (r *ring[E]) start(write func()) {
 	}()
 }
 
-// take is the writer's, for each event that it has received. It reports
-// whether the writer is to go on: not if close has abandoned it, and then the
+// Take is the writer's, for each event that it has received. It reports
+// whether the writer is to go on: not if Close has abandoned it, and then the
 // event is lost.
-func (r *ring[E]) take(e E) (goOn bool) {
+func (r *Ring[E]) Take(e E) (goOn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bytes.Add(-r.weigh(e))
@@ -100,10 +110,10 @@ func (r *ring[E]) take(e E) (goOn bool) {
 	return true
 }
 
-// settle is the writer's. It ends the way of so many taken events, and reports
-// whether the writer is to go on: not if close has abandoned it, and counted
+// Settle is the writer's. It ends the way of so many taken events, and reports
+// whether the writer is to go on: not if Close has abandoned it, and counted
 // them already.
-func (r *ring[E]) settle(written, lost uint64) (goOn bool) {
+func (r *Ring[E]) Settle(written, lost uint64) (goOn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.abandoned {
@@ -114,11 +124,11 @@ func (r *ring[E]) settle(written, lost uint64) (goOn bool) {
 	return true
 }
 
-// close ends the writer, which must have been started, and waits for it no
+// Close ends the writer, which must have been started, and waits for it no
 // longer than patience. If it did not end by then, it is abandoned: all that
-// it has not written is lost, which close returns as the number abandoned.
-func (r *ring[E]) close(patience time.Duration) (abandoned uint64, ended bool) {
-	r.quitOnce.Do(func() { close(r.quit) })
+// it has not written is lost, which Close returns as the number abandoned.
+func (r *Ring[E]) Close(patience time.Duration) (abandoned uint64, ended bool) {
+	r.quitOnce.Do(func() { close(r.Quit) })
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -130,7 +140,7 @@ func (r *ring[E]) close(patience time.Duration) (abandoned uint64, ended bool) {
 }
 
 // abandon counts all that is not written as lost, and returns how much that is.
-func (r *ring[E]) abandon() uint64 {
+func (r *Ring[E]) abandon() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.abandoned {
@@ -143,10 +153,10 @@ func (r *ring[E]) abandon() uint64 {
 }
 
 // sweep counts what is queued as lost, and returns how much that is.
-func (r *ring[E]) sweep() (n uint64) {
+func (r *Ring[E]) sweep() (n uint64) {
 	for {
 		select {
-		case <-r.events:
+		case <-r.Events:
 			n++
 			r.lost.Add(1)
 		default:

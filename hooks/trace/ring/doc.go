@@ -1,0 +1,6 @@
+// Package ring is the bounded way of events from where packets pass to the one
+// goroutine that writes them down, with an account of each: written or lost,
+// exactly once. The trace and the capture each have one.
+//
+// ring.go: [Ring].
+package ring
