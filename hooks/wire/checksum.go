@@ -16,28 +16,42 @@ import (
 // congruent to it.
 func Sum(data []byte, initial uint16) uint16 {
 	// One's complement addition is indifferent to the word size as long as
-	// the carries come round (RFC 1071 §2 (C)): so add eight bytes at a time
-	// and fold once at the end.
-	sum, carry := uint64(initial), uint64(0)
+	// the carries come round (RFC 1071 §2 (C)), so add eight bytes at a time
+	// and fold once at the end; and to the byte order as long as the result is
+	// swapped back (§2 (B)), so read them as most machines lie. Two chains of
+	// carries run side by side.
+	sum, other := uint64(bits.ReverseBytes16(initial)), uint64(0)
+	var carry, otherCarry uint64
 	for len(data) >= 64 {
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[0:8]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[8:16]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[16:24]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[24:32]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[32:40]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[40:48]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[48:56]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[56:64]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(data[0:8]), 0)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(data[8:16]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(data[16:24]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(data[24:32]), carry)
+		// No wrap: a chain that begins without a carry cannot end at all ones
+		// and carry.
+		sum += carry
+		other, otherCarry = bits.Add64(other, binary.LittleEndian.Uint64(data[32:40]), 0)
+		other, otherCarry = bits.Add64(other, binary.LittleEndian.Uint64(data[40:48]), otherCarry)
+		other, otherCarry = bits.Add64(other, binary.LittleEndian.Uint64(data[48:56]), otherCarry)
+		other, otherCarry = bits.Add64(other, binary.LittleEndian.Uint64(data[56:64]), otherCarry)
+		other += otherCarry
 		data = data[64:]
 	}
+	sum, carry = bits.Add64(sum, other, 0)
 	for len(data) >= 8 {
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(data[:8]), carry)
+		sum, carry = bits.Add64(sum, binary.LittleEndian.Uint64(data), carry)
 		data = data[8:]
 	}
-	if len(data) > 0 {
-		var tail [8]byte
-		copy(tail[:], data)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(tail[:]), carry)
+	if len(data) >= 4 {
+		sum, carry = bits.Add64(sum, uint64(binary.LittleEndian.Uint32(data)), carry)
+		data = data[4:]
+	}
+	if len(data) >= 2 {
+		sum, carry = bits.Add64(sum, uint64(binary.LittleEndian.Uint16(data)), carry)
+		data = data[2:]
+	}
+	if len(data) == 1 {
+		sum, carry = bits.Add64(sum, uint64(data[0]), carry)
 	}
 	sum, carry = bits.Add64(sum, 0, carry)
 	sum += carry
@@ -45,7 +59,7 @@ func Sum(data []byte, initial uint16) uint16 {
 	sum = sum>>32 + sum&0xffffffff
 	sum = sum>>16 + sum&0xffff
 	sum = sum>>16 + sum&0xffff
-	return uint16(sum)
+	return bits.ReverseBytes16(uint16(sum))
 }
 
 // Checksum returns the Internet checksum of data: the complement of its one's
