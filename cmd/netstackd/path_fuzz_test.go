@@ -118,6 +118,7 @@ func newRig(t testing.TB, cfg *config.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.pipeline.judge(r.netstack)
 	r.pipeline.start()
 	if err := r.netstack.Start(); err != nil {
 		t.Fatal(err)

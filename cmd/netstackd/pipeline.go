@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,19 @@ type pipeline struct {
 	// shared says that the trace is text and goes where standard error goes:
 	// whoever reads the one has read the other.
 	shared bool
+	// netstack is who is judged, from the call of judge on.
+	netstack atomic.Pointer[stack.Host]
+}
+
+// judge says who is behind the hooks. Call it before any packet moves.
+func (p *pipeline) judge(netstack *stack.Host) { p.netstack.Store(netstack) }
+
+// rateLimited counts the ICMP errors that netstack has kept back.
+func (p *pipeline) rateLimited() uint64 {
+	if h := p.netstack.Load(); h != nil {
+		return h.RateLimited()
+	}
+	return 0
 }
 
 // newPipeline opens the trace's output and makes the hooks. It starts nothing.
@@ -62,11 +76,13 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	if err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
+	tcp, udp := stack.Ports(cfg.Services)
 	p.comparer = compare.New(compare.Config{
-		Host:      byhand.New(cfg.Addresses),
-		Ledger:    p.ledger,
-		Tracer:    p.recorder,
-		Responder: "netstack",
+		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
+		Ledger:      p.ledger,
+		Tracer:      p.recorder,
+		RateLimited: p.rateLimited,
+		Responder:   "netstack",
 	})
 	p.chain = append(p.chain, p.comparer)
 	return p, nil

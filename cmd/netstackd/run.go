@@ -97,6 +97,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		Log:       log,
 	})
 	if err == nil {
+		h.pipeline.judge(h.netstack)
 		err = h.netstack.Start()
 	}
 	if err == nil {

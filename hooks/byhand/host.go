@@ -8,18 +8,36 @@ import (
 	"netstackd/hooks/wire"
 )
 
+// A Config says what host to be.
+type Config struct {
+	// Addresses are those that the host owns.
+	Addresses []netip.Prefix
+	// TCPPorts and UDPPorts are the ports that the host listens on, all of
+	// them: it opens no connection itself, and has no other port in use. Of a
+	// protocol whose ports are nil there is no opinion; an empty list says that
+	// all are closed.
+	TCPPorts, UDPPorts []uint16
+}
+
 // A Host is the reference host. Its only state is that of reassembly. It is
 // not safe for concurrent use: the caller serialises, and gives each packet in
 // the order in which the judged host got it.
 type Host struct {
-	addrs  addresses
-	inward Reassembler
+	addrs    addresses
+	udpPorts *ports
+	inward   Reassembler
 }
 
-// New returns a host that owns the addresses given. It reads no clock: each
-// call brings the time.
-func New(addrs []netip.Prefix) *Host {
-	return &Host{addrs: slices.Clone(addrs)}
+// New returns a host that owns the addresses given, without an opinion of
+// ports. It reads no clock: each call brings the time.
+func New(addrs []netip.Prefix) *Host { return NewHost(Config{Addresses: addrs}) }
+
+// NewHost returns a host as configured.
+func NewHost(c Config) *Host {
+	return &Host{
+		addrs:    slices.Clone(c.Addresses),
+		udpPorts: newPorts(c.UDPPorts),
+	}
 }
 
 // Owns reports whether a is a unicast address of the host.
@@ -37,19 +55,25 @@ const opaqueLasts = time.Second
 // borrows. checks are the packet's checksums as wire.Packet.Checksums judged
 // them. The reply of the prediction is newly allocated.
 func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Prediction {
-	if l := p.Problem.Layer; !p.Problem.IsZero() && (l == wire.LayerIPv4 || l == wire.LayerIPv6) {
+	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
 		if c.Layer == wire.LayerIPv4 && c.Verdict == wire.Bad {
-			return h.echoOr(p, silence(ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"))
+			return watched(p, silence(ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"))
 		}
 	}
 	if s, ok := h.martian(p.Src, p.Dst); ok {
-		return h.echoOr(p, s)
+		return watched(p, s)
 	}
 	if !h.addrs.ours(p.Dst) {
-		return h.echoOr(p, silence(ReasonNotOurs, "RFC 1122 §3.2.1.3"))
+		s := silence(ReasonNotOurs, "RFC 1122 §3.2.1.3")
+		if isEchoRequest(p) {
+			// Of all else that is on the link there may be much, and an error
+			// about it would be noticed by its quote.
+			s = watched(p, s)
+		}
+		return s
 	}
 	if p.Version == 6 {
 		if opaque(p) {
@@ -57,9 +81,17 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 			return Prediction{Expect: Held, RFC: "RFC 8200 §4"}
 		}
 		// On arrival, before reassembly (RFC 8200 §4.5).
-		if s, ok := extensions(p); ok {
-			return h.echoOr(p, s)
+		if s, ok := h.extensions(p); ok {
+			if s.Expect == MustReply && p.Fragment.IsFragment() {
+				// The header may stand behind that of the fragment, and count
+				// for the whole datagram only.
+				s.Expect, s.Requirement = MayReply, May
+			}
+			return s
 		}
+	}
+	if reportable(p.Problem) {
+		return h.badShape(p)
 	}
 	if p.Fragment.IsFragment() {
 		return h.fragment(p, now)
@@ -67,10 +99,17 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 	return h.whole(p, checks)
 }
 
-// echoOr notes in a prediction of silence that the packet is an echo request,
-// so that a reply to it is noticed.
-func (h *Host) echoOr(p *wire.Packet, s Prediction) Prediction {
-	s.Request, s.Echo = *p, isEchoRequest(p)
+// watched adds to a prediction of silence what reply would be noticed.
+func watched(p *wire.Packet, s Prediction) Prediction {
+	s.Request = *p
+	switch {
+	case isEchoRequest(p):
+		s.Form = EchoReply
+	case p.Fragment.IsFragment(), p.Payload == 0:
+		// Nothing that tells one such packet from another.
+	case p.Upper == wire.LayerUDP, p.Upper == "" && (p.Problem.IsZero() || reportable(p.Problem)):
+		s.Form = ICMPError
+	}
 	return s
 }
 
@@ -113,6 +152,9 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		}
 		return silence(ReasonFragmentOverlap, fragmentRFC)
 	case TooLong:
+		if p.Version == 6 {
+			return h.tooLong(p)
+		}
 		return silence(ReasonReassemblyTooLong, fragmentRFC)
 	case Empty:
 		return silence(wire.ReasonBadFragment, fragmentRFC)
@@ -124,19 +166,16 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		h.inward.doubt(now.Add(opaqueLasts))
 		return Prediction{Expect: Held, RFC: fragmentRFC}
 	}
-	if s, ok := extensions(&d); ok {
-		s = h.echoOr(&d, s)
-		s.Reassembled, s.Doubt = true, outcome == CompleteInDoubt
-		return s
+	pr, ok := h.extensions(&d)
+	if !ok {
+		var checks [2]wire.Check
+		pr = h.whole(&d, d.Checksums(checks[:0]))
 	}
-	var checks [2]wire.Check
-	pr := h.whole(&d, d.Checksums(checks[:0]))
 	pr.Reassembled = true
-	if outcome == CompleteInDoubt {
-		pr.Doubt = true
-		if pr.Expect == MustReply {
-			pr.Expect = MayReply
-		}
+	pr.Doubt = outcome == CompleteInDoubt
+	if pr.Expect == MustReply && (pr.Doubt || pr.Form == ICMPError) {
+		// What an error quotes of a datagram in fragments is not said.
+		pr.Expect, pr.Requirement = MayReply, May
 	}
 	return pr
 }
@@ -149,11 +188,16 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 	for _, c := range checks {
 		if c.Verdict == wire.Bad {
 			reason, rfc := badChecksum(c.Layer)
-			return h.echoOr(p, silence(reason, rfc))
+			return watched(p, silence(reason, rfc))
 		}
 	}
-	if isEchoRequest(p) {
+	switch {
+	case isEchoRequest(p):
 		return h.echo(p)
+	case p.Upper == wire.LayerUDP:
+		return h.udp(p)
+	case p.Upper == "":
+		return h.unknown(p)
 	}
 	return Prediction{Request: *p}
 }

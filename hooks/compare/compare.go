@@ -22,13 +22,17 @@ const (
 	dueEither  = "either"
 )
 
-// Config says what a Comparer works with. All fields are required but Deadline
-// and Now.
+// Config says what a Comparer works with. All fields are required but
+// RateLimited, Deadline and Now.
 type Config struct {
 	// Host predicts. The Comparer serialises the calls to it and owns it.
 	Host   *byhand.Host
 	Ledger *hooks.Ledger
 	Tracer trace.Tracer
+	// RateLimited counts the ICMP errors that netstack has kept back to limit
+	// their rate. While it rises an absent error is no fault. Nil means that
+	// none are. It must be quick and must not wait for the packets' way.
+	RateLimited func() uint64
 	// Responder is who answers, as it stands in traces.
 	Responder string
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
@@ -42,7 +46,8 @@ type Counts struct {
 	Match, Differ, Missing, Unexpected uint64
 	// Unjudged counts requests forgotten for lack of room, and replies that
 	// nothing certain can be held against: fragments may have been lost on
-	// netstack's side that are there on ours, or the reverse.
+	// netstack's side that are there on ours, or the reverse, or an error
+	// quotes a packet that nothing is known of.
 	Unjudged uint64
 }
 
@@ -149,7 +154,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 	case byhand.Silence:
 		p.Expect(hooks.Dropped, prediction.Reason)
 		seen.Fate, seen.Reason = p.Fate, p.Reason
-		if prediction.Echo {
+		if prediction.Form != byhand.NoForm {
 			c.wait(p, seen, prediction)
 			return
 		}
@@ -160,7 +165,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 	c.cfg.Tracer.Packet(seen)
 }
 
-// Outbound judges an echo reply, whole or in fragments.
+// Outbound judges a reply, whole or in fragments.
 func (c *Comparer) Outbound(p *hooks.Packet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,11 +181,12 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 		reply.Decode(whole)
 		c.addReassembled(&seen, reply)
 	}
-	if p.Stopped() || !isEchoReply(reply) {
+	form := formOf(reply)
+	if p.Stopped() || form == byhand.NoForm {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
-	c.judge(p, seen, reply)
+	c.judge(p, seen, reply, form)
 }
 
 // reassemble feeds a fragment that netstack made, and returns the datagram
@@ -235,11 +241,14 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	r := &request{
 		seen:       seen,
 		prediction: prediction,
-		anySource:  !c.cfg.Host.Owns(whole.Dst),
+		freedoms:   Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
 		deadline:   c.cfg.Now().Add(c.cfg.Deadline),
 	}
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
+	}
+	if prediction.Form == byhand.ICMPError {
+		r.limited = c.limited()
 	}
 	c.pending.add(r, whole)
 	r.prediction.Request = wire.Packet{}
@@ -248,16 +257,38 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	}
 }
 
+// limited returns how many errors netstack has kept back.
+func (c *Comparer) limited() uint64 {
+	if c.cfg.RateLimited == nil {
+		return 0
+	}
+	return c.cfg.RateLimited()
+}
+
 // judge compares a reply with the one made by hand.
-func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet) {
-	r := c.pending.match(reply)
+func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet, form byhand.Form) {
+	var quote *wire.Packet
+	if form == byhand.ICMPError {
+		quote = quoted(reply)
+	}
+	r := c.pending.match(reply, quote, form)
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
 		if c.cfg.Host.Doubts(p.Time) || !c.forgot.IsZero() && p.Time.Sub(c.forgot) < c.cfg.Deadline {
 			c.counts.Unjudged++
 			return
 		}
-		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true})
+		e := trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true}
+		if form == byhand.ICMPError {
+			// Nothing is known of what it quotes; but about some packets no
+			// error may ever be sent.
+			if e.RFC = c.cfg.Host.Unreportable(quote, reply.ICMP.Type, reply.ICMP.Code); e.RFC == "" {
+				c.counts.Unjudged++
+				return
+			}
+			e.Requirement = trace.Requirement(byhand.Must)
+		}
+		c.report(e)
 		return
 	}
 	e := c.event(r, p.Time)
@@ -267,7 +298,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 	} else {
 		var hand wire.Packet
 		hand.Decode(r.prediction.Reply)
-		e.Diffs = Diff(reply, &hand, r.anySource)
+		e.Diffs = Diff(reply, &hand, r.freedoms)
 		e.Result = trace.Match
 		if weighs(e.Diffs) {
 			e.Result = trace.Differ
@@ -291,9 +322,12 @@ func (c *Comparer) expire(r *request, now time.Time) {
 		c.settle(r, hooks.Dropped, r.prediction.Reason)
 	case byhand.MustReply:
 		e.Result = trace.Missing
-		c.settle(r, hooks.Delivered, "")
+		c.settle(r, r.fate(), r.prediction.Reason)
+		if r.prediction.Form == byhand.ICMPError && c.limited() != r.limited {
+			return // to limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f))
+		}
 	default:
-		c.settle(r, hooks.Delivered, "")
+		c.settle(r, r.fate(), r.prediction.Reason)
 		return // silence was allowed: nothing to report
 	}
 	c.report(e)
@@ -302,11 +336,7 @@ func (c *Comparer) expire(r *request, now time.Time) {
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
-	if r.prediction.Expect == byhand.Silence {
-		c.settle(r, hooks.Dropped, r.prediction.Reason)
-	} else {
-		c.settle(r, hooks.Delivered, "")
-	}
+	c.settle(r, r.fate(), r.prediction.Reason)
 	c.counts.Unjudged++
 }
 
@@ -322,6 +352,7 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	e := trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
+		Requirement:  trace.Requirement(r.prediction.Requirement),
 		RequestBytes: r.bytes,
 	}
 	switch r.prediction.Expect {
@@ -353,14 +384,4 @@ func (c *Comparer) report(e trace.Comparison) {
 	c.seq++
 	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
 	c.cfg.Tracer.Compare(e)
-}
-
-func isEchoReply(p *wire.Packet) bool {
-	switch p.Upper {
-	case wire.LayerICMPv4:
-		return p.ICMP.Type == wire.ICMPv4EchoReply
-	case wire.LayerICMPv6:
-		return p.ICMP.Type == wire.ICMPv6EchoReply
-	}
-	return false
 }
