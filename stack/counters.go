@@ -94,6 +94,13 @@ func (h *Host) RateLimited() uint64 {
 	return s.V4.PacketsSent.RateLimited.Value() + s.V6.PacketsSent.RateLimited.Value()
 }
 
+// Refused is how many TCP segments and connections netstack has turned away for
+// want of room: backlogs and queues that are full. Otherwise as RateLimited.
+func (h *Host) Refused() uint64 {
+	s := h.stack.Stats()
+	return s.DroppedPackets.Value() + s.TCP.ListenOverflowSynDrop.Value() + s.TCP.FailedConnectionAttempts.Value()
+}
+
 // Counters takes a snapshot. It may be called at any time, after Close too. The
 // caller owns the maps.
 func (h *Host) Counters() Counters {

@@ -49,12 +49,14 @@ type pipeline struct {
 // judge says who is behind the hooks. Call it before any packet moves.
 func (p *pipeline) judge(netstack *stack.Host) { p.netstack.Store(netstack) }
 
-// rateLimited counts the ICMP errors that netstack has kept back.
-func (p *pipeline) rateLimited() uint64 {
-	if h := p.netstack.Load(); h != nil {
-		return h.RateLimited()
+// counted reads a count of who is judged.
+func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
+	return func() uint64 {
+		if h := p.netstack.Load(); h != nil {
+			return count(h)
+		}
+		return 0
 	}
-	return 0
 }
 
 // newPipeline opens the trace's output and makes the hooks. It starts nothing.
@@ -81,7 +83,8 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
 		Ledger:      p.ledger,
 		Tracer:      p.recorder,
-		RateLimited: p.rateLimited,
+		RateLimited: p.counted((*stack.Host).RateLimited),
+		Refused:     p.counted((*stack.Host).Refused),
 		Responder:   "netstack",
 	})
 	p.chain = append(p.chain, p.comparer)

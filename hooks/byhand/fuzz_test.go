@@ -165,7 +165,11 @@ func checkPrediction(t *testing.T, h *byhand.Host, got byhand.Prediction) {
 		t.Errorf("reply from %v", reply.Src)
 	}
 	last := reply.FinalDst()
-	if last != got.Request.Src || last == (netip.Addr{}) {
+	if got.Form == byhand.Advertisement {
+		if last != byhand.Advertised(&got.Request) || byhand.NeighbourTarget(&reply) != byhand.NeighbourTarget(&got.Request) {
+			t.Errorf("%x advertises to %v", got.Reply, last)
+		}
+	} else if last != got.Request.Src || last == (netip.Addr{}) {
 		t.Errorf("reply to %v, for %v", last, got.Request.Src)
 	}
 	switch got.Form {
@@ -175,6 +179,10 @@ func checkPrediction(t *testing.T, h *byhand.Host, got byhand.Prediction) {
 		}
 		if !bytes.Equal(reply.Data()[4:], got.Request.Data()[4:]) {
 			t.Error("identifier, sequence number or data changed")
+		}
+	case byhand.Reset, byhand.SynAck:
+		if reply.Upper != wire.LayerTCP || reply.TCP.SrcPort != got.Request.TCP.DstPort || reply.TCP.DstPort != got.Request.TCP.SrcPort {
+			t.Errorf("%x does not answer %x", got.Reply, got.Request.Bytes)
 		}
 	case byhand.ICMPError:
 		checkError(t, h, &got.Request, &reply)

@@ -19,13 +19,14 @@ type Config struct {
 	TCPPorts, UDPPorts []uint16
 }
 
-// A Host is the reference host. Its only state is that of reassembly. It is
-// not safe for concurrent use: the caller serialises, and gives each packet in
+// A Host is the reference host. Its only state is that of reassembly, and who
+// may have a connection. It is not safe for concurrent use: the caller serialises, and gives each packet in
 // the order in which the judged host got it.
 type Host struct {
-	addrs    addresses
-	udpPorts *ports
-	inward   Reassembler
+	addrs              addresses
+	tcpPorts, udpPorts *ports
+	flows              *flows // if tcpPorts is not nil
+	inward             Reassembler
 }
 
 // New returns a host that owns the addresses given, without an opinion of
@@ -34,10 +35,15 @@ func New(addrs []netip.Prefix) *Host { return NewHost(Config{Addresses: addrs}) 
 
 // NewHost returns a host as configured.
 func NewHost(c Config) *Host {
-	return &Host{
+	h := &Host{
 		addrs:    slices.Clone(c.Addresses),
+		tcpPorts: newPorts(c.TCPPorts),
 		udpPorts: newPorts(c.UDPPorts),
 	}
+	if h.tcpPorts != nil {
+		h.flows = newFlows()
+	}
+	return h
 }
 
 // Owns reports whether a is a unicast address of the host.
@@ -78,6 +84,7 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 	if p.Version == 6 {
 		if opaque(p) {
 			h.inward.doubt(now.Add(opaqueLasts))
+			h.unsure()
 			return Prediction{Expect: Held, RFC: "RFC 8200 §4"}
 		}
 		// On arrival, before reassembly (RFC 8200 §4.5).
@@ -97,6 +104,14 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 		return h.fragment(p, now)
 	}
 	return h.whole(p, checks)
+}
+
+// unsure notes that the judged host may have made a datagram of fragments that
+// this one has not, and a connection of that.
+func (h *Host) unsure() {
+	if h.flows != nil {
+		h.flows.blind = true
+	}
 }
 
 // watched adds to a prediction of silence what reply would be noticed.
@@ -143,6 +158,11 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		fragmentRFC = "RFC 8200 §4.5"
 	}
 	whole, outcome := h.inward.Add(p, now)
+	if outcome != Incomplete && outcome != Complete || h.inward.Doubtful(now) || chainCut(p) {
+		if p.Version == 6 || p.Protocol == wire.ProtocolTCP {
+			h.unsure()
+		}
+	}
 	switch outcome {
 	case Incomplete:
 		return Prediction{Expect: Held, RFC: "RFC 1122 §3.3.2"}
@@ -164,14 +184,18 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 	if d.Fragment.IsFragment() {
 		// A fragment of a fragment: there is no opinion on such here.
 		h.inward.doubt(now.Add(opaqueLasts))
+		h.unsure()
 		return Prediction{Expect: Held, RFC: fragmentRFC}
 	}
 	pr, ok := h.extensions(&d)
 	if !ok {
+		// Reassembly has cut the fragment header out; that there was one is a
+		// reason to discard some messages.
+		d.Fragment.Header = true
 		var checks [2]wire.Check
 		pr = h.whole(&d, d.Checksums(checks[:0]))
 	}
-	pr.Reassembled = true
+	pr.Request, pr.Reassembled = d, true
 	pr.Doubt = outcome == CompleteInDoubt
 	if pr.Expect == MustReply && (pr.Doubt || pr.Form == ICMPError) {
 		// What an error quotes of a datagram in fragments is not said.
@@ -188,18 +212,25 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 	for _, c := range checks {
 		if c.Verdict == wire.Bad {
 			reason, rfc := badChecksum(c.Layer)
+			if c.Layer == wire.LayerTCP {
+				return h.badSegment(p, silence(reason, rfc))
+			}
 			return watched(p, silence(reason, rfc))
 		}
 	}
 	switch {
 	case isEchoRequest(p):
 		return h.echo(p)
+	case p.Upper == wire.LayerTCP:
+		return h.tcp(p)
 	case p.Upper == wire.LayerUDP:
 		return h.udp(p)
+	case isSolicitation(p):
+		return h.solicited(p)
 	case p.Upper == "":
 		return h.unknown(p)
 	}
-	return Prediction{Request: *p}
+	return Prediction{}
 }
 
 func badChecksum(l wire.Layer) (reason, rfc string) {

@@ -28,6 +28,12 @@ const (
 	EchoReply
 	// ICMPError: an ICMP error message, which quotes the packet.
 	ICMPError
+	// Reset: a TCP segment with RST.
+	Reset
+	// SynAck: a TCP segment with SYN and ACK.
+	SynAck
+	// Advertisement: a neighbour advertisement.
+	Advertisement
 )
 
 // A Requirement is how strongly an RFC asks for what is expected, as it stands
@@ -55,8 +61,8 @@ type Prediction struct {
 	// Form is that of Reply; if silence is due, that of the reply which would
 	// be noticed.
 	Form Form
-	// Request is the datagram that the packet is or completes; its bytes are
-	// the packet's, or, if Reassembled, a copy that the caller may keep.
+	// Request is the datagram that the packet is or completes, if there is an
+	// opinion of it, or if it is Reassembled; its bytes are the packet's, or, if Reassembled, a copy that the caller may keep.
 	Request     wire.Packet
 	Reassembled bool
 	// Doubt says that the prediction rests on fragments which the judged host
@@ -66,6 +72,9 @@ type Prediction struct {
 	// Reply is the whole reply datagram by hand, if one is due or allowed. It
 	// is the caller's. It may be longer than the MTU.
 	Reply []byte
+	// Forbidden is, if silence is due to a TCP segment, the reply that a sound
+	// one like it would have brought.
+	Forbidden []byte
 }
 
 // The reasons for silence, or for an error, beside those of wire.Reasons.
@@ -85,6 +94,10 @@ const (
 	ReasonUnspecifiedRequester = "unspecified-source"
 	ReasonClosedPort           = "closed-port"
 	ReasonUnknownProtocol      = "unknown-protocol"
+	ReasonNoConnection         = "no-connection"
+	ReasonSegmentToMany        = "segment-to-many"
+	ReasonBadSolicitation      = "bad-solicitation"
+	ReasonOthersNeighbour      = "others-neighbour"
 )
 
 // DropReasons documents each reason of this package in one line.
@@ -104,6 +117,10 @@ func DropReasons() map[string]string {
 		ReasonMisplacedExtension:   "a hop-by-hop header is not the first (RFC 8200 §4.1)",
 		ReasonClosedPort:           "nobody listens on the port (RFC 1122 §4.1.3.1, RFC 4443 §3.1, RFC 9293 §3.10.7.1)",
 		ReasonUnknownProtocol:      "the host does not speak the protocol (RFC 1122 §3.2.2.1, RFC 8200 §4)",
+		ReasonNoConnection:         "the TCP segment is for a listening port, of no connection, and begins none (RFC 9293 §3.10.7.2)",
+		ReasonSegmentToMany:        "a TCP segment to a broadcast or multicast address (RFC 9293 §3.9.2.3)",
+		ReasonBadSolicitation:      "the neighbour solicitation is not valid: hop limit under 255, say (RFC 4861 §7.1.1)",
+		ReasonOthersNeighbour:      "the neighbour solicitation asks for an address that is not this host's (RFC 4861 §7.2.3)",
 		ReasonUnspecifiedRequester: "a source in 0.0.0.0/8 or :: cannot be answered (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2)",
 	}
 }

@@ -23,7 +23,7 @@ func (ps *ports) open(port uint16) bool { return ps[port/64]>>(port%64)&1 != 0 }
 // unreachable is due.
 func (h *Host) udp(p *wire.Packet) Prediction {
 	if h.udpPorts == nil || h.udpPorts.open(p.UDP.DstPort) {
-		return Prediction{Request: *p}
+		return Prediction{}
 	}
 	m, r := errorMessage{kind: type4Unreachable, code: codePortUnreachable}, rule{ReasonClosedPort, "RFC 1122 §4.1.3.1", Should}
 	if p.Version == 6 {
@@ -44,11 +44,11 @@ func (h *Host) unknown(p *wire.Packet) Prediction {
 	switch p.Protocol {
 	case protocolIGMP:
 		if p.Version == 4 {
-			return Prediction{Request: *p} // a host may speak it (RFC 1112 §2)
+			return Prediction{} // a host may speak it (RFC 1112 §2)
 		}
 	case wire.ProtocolNoNext:
 		if p.Version == 6 {
-			return Prediction{Request: *p} // nothing follows, and nothing is wrong
+			return Prediction{} // nothing follows, and nothing is wrong
 		}
 	case protocolESP, wire.ProtocolAH, wire.ProtocolICMPv4, wire.ProtocolICMPv6:
 		// A host may have IPsec. ICMP of the other family is unknown, but it
@@ -57,7 +57,7 @@ func (h *Host) unknown(p *wire.Packet) Prediction {
 	}
 	if p.Version == 6 {
 		if p.IPv6.Count > 0 && !plainExtensions(p) {
-			return Prediction{Request: *p} // an earlier header may be the unknown one
+			return Prediction{} // an earlier header may be the unknown one
 		}
 		m = errorMessage{type6ParameterProblem, codeUnknownNextHeader, 6}
 		if n := p.IPv6.Count; n > 0 {

@@ -23,7 +23,7 @@ const (
 )
 
 // Config says what a Comparer works with. All fields are required but
-// RateLimited, Deadline and Now.
+// RateLimited, Refused, Deadline and Now.
 type Config struct {
 	// Host predicts. The Comparer serialises the calls to it and owns it.
 	Host   *byhand.Host
@@ -33,6 +33,10 @@ type Config struct {
 	// their rate. While it rises an absent error is no fault. Nil means that
 	// none are. It must be quick and must not wait for the packets' way.
 	RateLimited func() uint64
+	// Refused counts the TCP segments that netstack has dropped for want of
+	// room; while it rises an absent SYN-ACK is no fault. Otherwise as
+	// RateLimited.
+	Refused func() uint64
 	// Responder is who answers, as it stands in traces.
 	Responder string
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
@@ -109,7 +113,8 @@ func (c *Comparer) Start() {
 }
 
 // Close stops the sweeper and settles every open request as if its deadline
-// had passed. Detach netstack first, so that no reply is on its way.
+// had passed, but for segments, whose replies are not judged before it has.
+// Detach netstack first, so that no reply is on its way.
 func (c *Comparer) Close() {
 	c.quitOnce.Do(func() { close(c.quit) })
 	c.sweeper.Wait()
@@ -117,6 +122,11 @@ func (c *Comparer) Close() {
 	defer c.mu.Unlock()
 	now := c.cfg.Now()
 	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
+		if f := r.prediction.Form; r.prediction.Reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
+			// Netstack takes segments in its own time, and had not enough.
+			c.forget(r, now)
+			continue
+		}
 		c.expire(r, now)
 	}
 }
@@ -126,6 +136,13 @@ func (c *Comparer) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.counts
+}
+
+// Awaited returns how many replies are due now that have not come.
+func (c *Comparer) Awaited() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending.due
 }
 
 // Sweep settles the requests whose deadline is at or before now.
@@ -247,9 +264,7 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}
-	if prediction.Form == byhand.ICMPError {
-		r.limited = c.limited()
-	}
+	r.excuses = c.excuses(prediction.Form)
 	c.pending.add(r, whole)
 	r.prediction.Request = wire.Packet{}
 	for c.pending.full() {
@@ -257,12 +272,20 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	}
 }
 
-// limited returns how many errors netstack has kept back.
-func (c *Comparer) limited() uint64 {
-	if c.cfg.RateLimited == nil {
+// excuses counts what netstack has kept back of a form of reply.
+func (c *Comparer) excuses(form byhand.Form) uint64 {
+	count := c.cfg.Refused
+	switch form {
+	case byhand.ICMPError:
+		count = c.cfg.RateLimited
+	case byhand.Reset, byhand.SynAck:
+	default:
 		return 0
 	}
-	return c.cfg.RateLimited()
+	if count == nil {
+		return 0
+	}
+	return count()
 }
 
 // judge compares a reply with the one made by hand.
@@ -274,6 +297,9 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	r := c.pending.match(reply, quote, form)
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
+		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
+			return // netstack has reasons of its own to send one
+		}
 		if c.cfg.Host.Doubts(p.Time) || !c.forgot.IsZero() && p.Time.Sub(c.forgot) < c.cfg.Deadline {
 			c.counts.Unjudged++
 			return
@@ -306,11 +332,18 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	}
 	c.settle(r, hooks.Answered, "")
 	c.cfg.Tracer.Packet(seen)
-	if r.prediction.Doubt && e.Result != trace.Match {
+	doubt := r.prediction.Doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
 	}
 	c.report(e)
+}
+
+// mayHold reports whether a reply is a segment of a connection that netstack may
+// have, and so may have another cause.
+func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
+	return (form == byhand.Reset || form == byhand.SynAck) && c.cfg.Host.MayHold(reply)
 }
 
 // expire settles a request that got no reply in time.
@@ -323,8 +356,10 @@ func (c *Comparer) expire(r *request, now time.Time) {
 	case byhand.MustReply:
 		e.Result = trace.Missing
 		c.settle(r, r.fate(), r.prediction.Reason)
-		if r.prediction.Form == byhand.ICMPError && c.limited() != r.limited {
-			return // to limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f))
+		if c.excuses(r.prediction.Form) != r.excuses {
+			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
+			// (f)), and so is every bound of what a host holds.
+			return
 		}
 	default:
 		c.settle(r, r.fate(), r.prediction.Reason)

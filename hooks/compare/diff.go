@@ -34,7 +34,7 @@ func Diff(reply, hand *wire.Packet, f Freedoms) []trace.Diff {
 		d.ipv6(reply, hand, form)
 	}
 	source := trace.Must
-	if f.AnySource {
+	if f.AnySource || form == byhand.Advertisement {
 		source = trace.May
 	}
 	at, to := 12, 16
@@ -49,6 +49,10 @@ func Diff(reply, hand *wire.Packet, f Freedoms) []trace.Diff {
 		d.icmp(reply, hand)
 	case byhand.ICMPError:
 		d.icmpError(reply, hand, f.AnyQuote)
+	case byhand.Reset, byhand.SynAck:
+		d.segment(reply, hand, form)
+	case byhand.Advertisement:
+		d.advertisement(reply, hand)
 	}
 	d.checksums(reply)
 	return d.diffs
@@ -68,6 +72,10 @@ func (c citation) rfc(version uint8) string {
 var rules = map[byhand.Form]citation{
 	byhand.EchoReply: {"RFC 1122 §3.2.2.6", "RFC 4443 §4.2"},
 	byhand.ICMPError: {"RFC 1122 §3.2.2", "RFC 4443 §2.2"},
+	byhand.Reset:     {"RFC 9293 §3.5.2", "RFC 9293 §3.5.2"},
+	byhand.SynAck:    {"RFC 9293 §3.10.7.2", "RFC 9293 §3.10.7.2"},
+
+	byhand.Advertisement: {"RFC 4861 §7.2.4", "RFC 4861 §7.2.4"},
 }
 
 // describe names a message that is not of the form it should be.
@@ -104,8 +112,11 @@ func (d *differ) note(field string, offset int, netstack, hand any, class trace.
 func (d *differ) ipv4(reply, hand *wire.Packet, form byhand.Form) {
 	r, h := &reply.IPv4, &hand.IPv4
 	tos := "RFC 1349 §5.1"
-	if form == byhand.ICMPError {
+	switch form {
+	case byhand.ICMPError:
 		tos = "RFC 1122 §3.2.2"
+	case byhand.Reset, byhand.SynAck:
+		tos = "RFC 9293 §3.9.2"
 	}
 	d.note("TOS", 1, r.TOS, h.TOS, trace.May, tos)
 	if form == byhand.EchoReply {
@@ -124,6 +135,10 @@ func (d *differ) ipv6(reply, hand *wire.Packet, form byhand.Form) {
 	r, h := &reply.IPv6, &hand.IPv6
 	d.note("traffic class", 0, r.TrafficClass, h.TrafficClass, trace.May, "RFC 8200 §7")
 	d.note("flow label", 1, r.FlowLabel, h.FlowLabel, trace.May, "RFC 6437 §3")
+	if form == byhand.Advertisement {
+		d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.Must, "RFC 4861 §7.1.2")
+		return
+	}
 	d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.May, "RFC 4861 §6.3.2")
 }
 

@@ -8,8 +8,8 @@
 //     settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
 //   - key.go: what reply is this, and to what: an echo reply to an echo, an
-//     ICMP error to what it quotes.
-//   - diff.go, diff_error.go: [Diff], two replies field by field, with the
+//     ICMP error to what it quotes, a segment to its connection's.
+//   - diff.go, diff_error.go, diff_segment.go: [Diff], two replies field by field, with the
 //     freedoms that the RFCs give told apart from what they require.
 //
 // A request's fate is settled by its reply, or by the deadline. The comparison
@@ -17,5 +17,5 @@
 // is certain is reported: a reply that hangs on fragments which netstack may
 // have forgotten, or kept longer, is counted and not judged, and so is an error
 // that quotes a packet of which nothing is known. While netstack limits the rate
-// of its errors an absent one is no fault.
+// of its errors, or has no room for segments, an absent reply is no fault.
 package compare

@@ -12,16 +12,19 @@ import (
 // A key is what a reply shares with what it replies to, and whether a reply is
 // predicted. Of an echo that is the requester, identifier and sequence number;
 // of an error the sender of what it quotes, and the first four bytes behind
-// that one's IP headers, where the ports are.
+// that one's IP headers, where the ports are; of a segment both addresses and
+// ports; of an advertisement where it goes and its target.
 type key struct {
 	form    byhand.Form
 	peer    netip.Addr
+	local   netip.Addr
 	word    uint32
 	replied bool
 }
 
-// A dataKey is a key with the hash of what tells apart those who share it: the
-// data that an echo brings back, or the headers that an error quotes.
+// A dataKey is a key with what tells apart those who share it: the hash of the
+// data that an echo brings back, or of the headers that an error quotes; the
+// sequence and acknowledgement number of a reset, or the latter of a SYN-ACK.
 type dataKey struct {
 	key
 	sum uint64
@@ -35,14 +38,41 @@ func formOf(p *wire.Packet) byhand.Form {
 		return byhand.EchoReply
 	case byhand.IsError(p):
 		return byhand.ICMPError
+	case p.Upper == wire.LayerTCP && p.TCP.Flags&wire.TCPRst != 0:
+		return byhand.Reset
+	case p.Upper == wire.LayerTCP && p.TCP.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn|wire.TCPAck:
+		return byhand.SynAck
+	case byhand.IsAdvertisement(p):
+		return byhand.Advertisement
 	}
 	return byhand.NoForm
 }
 
-// asked returns the key of a request, whose reply has a form.
-func asked(form byhand.Form, whole *wire.Packet, seed maphash.Seed) dataKey {
+// segment returns the key of a segment that the host sends, or would.
+func segment(form byhand.Form, p *wire.Packet) dataKey {
+	k := key{form: form, peer: p.Dst, local: p.Src, word: uint32(p.TCP.SrcPort)<<16 | uint32(p.TCP.DstPort)}
+	if form == byhand.SynAck {
+		return dataKey{k, uint64(p.TCP.Ack)}
+	}
+	sum := uint64(p.TCP.Seq)
+	if p.TCP.Flags&wire.TCPAck != 0 {
+		// Without the flag the number says nothing.
+		sum = sum<<32 | uint64(p.TCP.Ack)
+	}
+	return dataKey{k, sum}
+}
+
+// asked returns the key of a request, whose reply has a form. expected is that
+// reply, if it is made by hand.
+func asked(form byhand.Form, whole *wire.Packet, expected []byte, seed maphash.Seed) dataKey {
 	k := key{form: form, peer: whole.Src}
 	switch form {
+	case byhand.Reset, byhand.SynAck:
+		var p wire.Packet
+		p.Decode(expected)
+		return segment(form, &p)
+	case byhand.Advertisement:
+		k.peer, k.local = byhand.Advertised(whole), byhand.NeighbourTarget(whole)
 	case byhand.EchoReply:
 		d := whole.Data()
 		k.word = binary.BigEndian.Uint32(d[4:])

@@ -25,8 +25,9 @@ type request struct {
 	// prediction's Request is cleared: its bytes are not ours.
 	prediction byhand.Prediction
 	freedoms   Freedoms
-	// limited is how many errors netstack had kept back when the request came.
-	limited uint64
+	// excuses is how many such replies netstack had kept back when the request
+	// came.
+	excuses uint64
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
@@ -57,6 +58,8 @@ type pending struct {
 	seed   maphash.Seed
 	open   int
 	bytes  int
+	// due counts the open requests that a reply is due to.
+	due int
 }
 
 func newPending() pending {
@@ -68,12 +71,20 @@ func newPending() pending {
 
 // add opens a request with the key of whole, the datagram that it is.
 func (p *pending) add(r *request, whole *wire.Packet) {
-	r.data = asked(r.prediction.Form, whole, p.seed)
+	expected := r.prediction.Reply
+	if expected == nil {
+		expected = r.prediction.Forbidden
+	}
+	r.data = asked(r.prediction.Form, whole, expected, p.seed)
 	r.data.replied = r.prediction.Reply != nil
+	r.prediction.Forbidden = nil
 	p.byAge.push(r)
 	push(p.byKey, r.data.key, byKey, r)
 	push(p.byData, r.data, byData, r)
 	p.open++
+	if r.prediction.Expect == byhand.MustReply {
+		p.due++
+	}
 	p.bytes += r.cost()
 }
 
@@ -88,17 +99,21 @@ func (p *pending) oldest() *request { return p.byAge.first }
 func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
 	switch form {
 	case byhand.EchoReply:
-		k := asked(form, reply, p.seed)
+		k := asked(form, reply, nil, p.seed)
 		// With a source route the requester is where the route ends.
 		k.peer = reply.FinalDst()
 		return p.find(k)
 	case byhand.ICMPError:
-		if r := p.find(asked(form, quote, p.seed)); r != nil {
+		if r := p.find(asked(form, quote, nil, p.seed)); r != nil {
 			return r
 		}
 		if isEcho(quote) {
-			return p.find(asked(byhand.EchoReply, quote, p.seed))
+			return p.find(asked(byhand.EchoReply, quote, nil, p.seed))
 		}
+	case byhand.Reset, byhand.SynAck:
+		return p.findSegment(segment(form, reply))
+	case byhand.Advertisement:
+		return p.find(dataKey{key: key{form: form, peer: reply.Dst, local: byhand.NeighbourTarget(reply)}})
 	}
 	return nil
 }
@@ -122,12 +137,31 @@ func (p *pending) find(k dataKey) *request {
 	return nil
 }
 
+// findSegment is find for segments: where silence is due, others on the same
+// ports may well bring a segment, so there the numbers must be the same too.
+func (p *pending) findSegment(k dataKey) *request {
+	due, silent := k, k
+	due.replied, silent.replied = true, false
+	for _, k := range [...]dataKey{due, silent} {
+		if q := p.byData[k]; q != nil {
+			return q.first
+		}
+	}
+	if q := p.byKey[due.key]; q != nil {
+		return q.first
+	}
+	return nil
+}
+
 // settle takes a request out.
 func (p *pending) settle(r *request) {
 	p.byAge.remove(r)
 	remove(p.byKey, r.data.key, r)
 	remove(p.byData, r.data, r)
 	p.open--
+	if r.prediction.Expect == byhand.MustReply {
+		p.due--
+	}
 	p.bytes -= r.cost()
 }
 
