@@ -68,8 +68,8 @@ func (h *Host) Unreportable(about *wire.Packet, kind, code uint8) (rfc string) {
 	if !about.Src.IsValid() {
 		return ""
 	}
-	if s, ok := h.martian(about.Src, about.Dst); ok {
-		return s.RFC
+	if _, rfc := h.martian(about.Src, about.Dst); rfc != "" {
+		return rfc
 	}
 	return h.unreportable(about, kind, code)
 }

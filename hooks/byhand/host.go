@@ -60,7 +60,10 @@ const opaqueLasts = time.Second
 // Inbound says what the host would do about one inbound packet, which it
 // borrows. checks are the packet's checksums as wire.Packet.Checksums judged
 // them. The reply of the prediction is newly allocated.
-func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Prediction {
+func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr Prediction) {
+	if h.passes(p, checks) {
+		return pr
+	}
 	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
@@ -69,8 +72,8 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 			return watched(p, silence(ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"))
 		}
 	}
-	if s, ok := h.martian(p.Src, p.Dst); ok {
-		return watched(p, s)
+	if reason, rfc := h.martian(p.Src, p.Dst); reason != "" {
+		return watched(p, silence(reason, rfc))
 	}
 	if !h.addrs.ours(p.Dst) {
 		s := silence(ReasonNotOurs, "RFC 1122 §3.2.1.3")
@@ -128,15 +131,40 @@ func watched(p *wire.Packet, s Prediction) Prediction {
 	return s
 }
 
-// martian judges the addresses that must not be on any wire.
-func (h *Host) martian(src, dst netip.Addr) (Prediction, bool) {
+// passes reports of a sound segment or datagram for an open port, as they move
+// in bulk, that there is no opinion of it. It is a short cut: without it the
+// answer would be the same.
+func (h *Host) passes(p *wire.Packet, checks []wire.Check) bool {
+	if p.Upper != wire.LayerTCP && p.Upper != wire.LayerUDP || !p.Problem.IsZero() || p.Fragment.IsFragment() ||
+		p.IPv6.Count > 0 || !h.addrs.owns(p.Dst) {
+		return false
+	}
+	for _, c := range checks {
+		if c.Verdict == wire.Bad {
+			return false
+		}
+	}
+	if p.Upper == wire.LayerUDP {
+		if h.udpPorts != nil && !h.udpPorts.open(p.UDP.DstPort) {
+			return false
+		}
+	} else if h.tcpPorts != nil && (!h.tcpPorts.open(p.TCP.DstPort) || !h.flows.known(h.flows.inbound(p))) {
+		return false
+	}
+	reason, _ := h.martian(p.Src, p.Dst)
+	return reason == "" && !p.Src.IsUnspecified() && !thisNetwork.Contains(p.Src)
+}
+
+// martian judges the addresses that must not be on any wire: the reason is
+// empty if they may be.
+func (h *Host) martian(src, dst netip.Addr) (reason, rfc string) {
 	switch {
 	case src.IsLoopback(), src.IsMulticast(), h.addrs.broadcast(src):
-		return silence(ReasonMartianSource, martianRFC(src)), true
+		return ReasonMartianSource, martianRFC(src)
 	case dst.IsLoopback():
-		return silence(ReasonMartianDestination, martianRFC(dst)), true
+		return ReasonMartianDestination, martianRFC(dst)
 	}
-	return Prediction{}, false
+	return "", ""
 }
 
 func martianRFC(a netip.Addr) string {
