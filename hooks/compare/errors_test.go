@@ -28,6 +28,7 @@ func newServing(t testing.TB, limited bool) *judged {
 		Host:   byhand.NewHost(byhand.Config{Addresses: addrs, TCPPorts: openPorts, UDPPorts: openPorts}),
 		Ledger: j.ledger, Tracer: j.rec, Responder: "netstack",
 		RateLimited: func() uint64 { return j.RateLimited() },
+		Refused:     func() uint64 { return j.Refused() },
 	})
 	var err error
 	if j.Netstack, err = comparetest.New(j.ledger, addrs, guard.Guard{}, j.comparer); err != nil {

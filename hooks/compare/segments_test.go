@@ -266,6 +266,29 @@ func TestScanMix(t *testing.T) {
 	}
 }
 
+// TestSynFlood: SYNs faster than netstack takes them, from peers that never
+// answer. What it drops for want of room is not held against it.
+func TestSynFlood(t *testing.T) {
+	j := newServing(t, true)
+	const syns = 5000
+	for i := range syns {
+		j.Inbound(bt.TCP{SrcPort: uint16(1000 + i), DstPort: 7, Seq: uint32(i), Flags: bt.Syn}.Packet(peer4, host4))
+		if i%50 == 0 {
+			j.Outbound()
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); j.comparer.Awaited() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		j.Outbound()
+		j.comparer.Sweep(time.Now())
+	}
+	got := j.settle(t)
+	complain(t, j.rec.take())
+	if got.Match == 0 || got.Differ+got.Missing+got.Unexpected > 0 {
+		t.Errorf("%+v, %d refused", got, j.Refused())
+	}
+	t.Logf("%+v, %d refused", got, j.Refused())
+}
+
 // TestSolicitations: netstack advertises as by hand, and what a TUN's peer need
 // not say it wants to hear.
 func TestSolicitations(t *testing.T) {

@@ -57,3 +57,9 @@ func (n *Netstack) Unlimited() {
 	n.stack.SetICMPLimit(1 << 30)
 	n.stack.SetICMPBurst(1 << 30)
 }
+
+// Refused counts the segments that netstack has dropped for want of room.
+func (n *Netstack) Refused() uint64 {
+	s := n.stack.Stats()
+	return s.DroppedPackets.Value() + s.TCP.ListenOverflowSynDrop.Value() + s.TCP.FailedConnectionAttempts.Value()
+}
