@@ -18,10 +18,13 @@ type Fate string
 const (
 	// Delivered: handed to netstack, with no drop predicted.
 	Delivered Fate = "delivered"
-	// Answered: netstack, or whoever answers, sent the reply to it.
+	// Answered: netstack, or whoever answers, sent the reply to it, be it an
+	// error that says why the packet is not taken. It has no reason.
 	Answered Fate = "answered"
 	// Dropped: not delivered, or delivered for netstack to discard, as the
-	// reference host says it must.
+	// reference host says it must. Where an error about it is due or allowed
+	// and none was sent, for the rate of errors is limited, the reason is what
+	// that error would have said.
 	Dropped Fate = "dropped"
 	// Guarded: kept from netstack because it would harm it.
 	Guarded Fate = "guarded"

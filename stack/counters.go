@@ -86,6 +86,21 @@ type ServiceCounters struct {
 	Ignored     uint64 // UDP datagrams left unanswered for one of DropReasons
 }
 
+// RateLimited is how many ICMP errors the rate limit has kept back, IPv4 and
+// IPv6 together: two counters read, without a lock. It may be called at any
+// time, from any goroutine.
+func (h *Host) RateLimited() uint64 {
+	s := h.stack.Stats().ICMP
+	return s.V4.PacketsSent.RateLimited.Value() + s.V6.PacketsSent.RateLimited.Value()
+}
+
+// Refused is how many TCP segments and connections netstack has turned away for
+// want of room: backlogs and queues that are full. Otherwise as RateLimited.
+func (h *Host) Refused() uint64 {
+	s := h.stack.Stats()
+	return s.DroppedPackets.Value() + s.TCP.ListenOverflowSynDrop.Value() + s.TCP.FailedConnectionAttempts.Value()
+}
+
 // Counters takes a snapshot. It may be called at any time, after Close too. The
 // caller owns the maps.
 func (h *Host) Counters() Counters {

@@ -83,7 +83,7 @@ func newHost(c Config, lim limits) (*Host, error) {
 
 func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definition) error {
 	var err error
-	if s.stream != nil || s.definition.web {
+	if s.streams() {
 		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, h.done, h.log)
 		if err != nil {
 			return err

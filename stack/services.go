@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"slices"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -50,6 +51,28 @@ func ServiceNames() []string {
 	}
 	return names
 }
+
+// Ports returns the TCP and UDP ports on which a host with these services
+// listens: all that it has, for it opens no connection itself. What is no
+// service has none. Neither list is nil.
+func Ports(services []string) (tcp, udp []uint16) {
+	tcp, udp = []uint16{}, []uint16{}
+	for _, d := range catalogue() {
+		if !slices.Contains(services, d.name) {
+			continue
+		}
+		if d.streams() {
+			tcp = append(tcp, d.port)
+		}
+		if d.datagram != nil {
+			udp = append(udp, d.port)
+		}
+	}
+	return tcp, udp
+}
+
+// streams reports whether the service has a TCP port.
+func (d *definition) streams() bool { return d.stream != nil || d.web }
 
 // limits bound what clients may hold. They are the same for every service.
 type limits struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
+	"netstackd/stack"
 )
 
 // tracePatience is how long the end of the process waits for an output that
@@ -42,6 +44,21 @@ type pipeline struct {
 	// shared says that the trace is text and goes where standard error goes:
 	// whoever reads the one has read the other.
 	shared bool
+	// netstack is who is judged, from the call of judge on.
+	netstack atomic.Pointer[stack.Host]
+}
+
+// judge says who is behind the hooks. Call it before any packet moves.
+func (p *pipeline) judge(netstack *stack.Host) { p.netstack.Store(netstack) }
+
+// counted reads a count of who is judged.
+func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
+	return func() uint64 {
+		if h := p.netstack.Load(); h != nil {
+			return count(h)
+		}
+		return 0
+	}
 }
 
 // newPipeline opens what is written to and makes the hooks. It starts nothing.
@@ -64,11 +81,14 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	if len(tracers) == 0 {
 		return p, nil
 	}
+	tcp, udp := stack.Ports(cfg.Services)
 	p.comparer = compare.New(compare.Config{
-		Host:      byhand.New(cfg.Addresses),
-		Ledger:    p.ledger,
-		Tracer:    trace.NewTee(tracers...),
-		Responder: "netstack",
+		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
+		Ledger:      p.ledger,
+		Tracer:      trace.NewTee(tracers...),
+		RateLimited: p.counted((*stack.Host).RateLimited),
+		Refused:     p.counted((*stack.Host).Refused),
+		Responder:   "netstack",
 	})
 	p.chain = append(p.chain, p.comparer)
 	return p, nil

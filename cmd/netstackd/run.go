@@ -106,6 +106,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		log.WithField("rules", cfg.Inject).Warn("faults are injected on purpose")
 	}
 	if h.netstack, err = stack.New(host); err == nil {
+		h.pipeline.judge(h.netstack)
 		err = h.netstack.Start()
 	}
 	if err == nil {

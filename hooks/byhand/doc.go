@@ -13,10 +13,16 @@
 //   - reassembly.go, datagram.go: [Reassembler], fragments to datagrams, in
 //     bounded memory; and where two hosts that are both right may differ.
 //   - echo.go: the echo reply, ICMPv4 and ICMPv6.
+//   - unreachable.go: what nobody here takes, and what cannot be taken.
+//   - segment.go, flows.go: TCP segments without a connection, and who may have
+//     one.
+//   - neighbour.go: neighbour solicitations.
+//   - errors.go, icmp.go: ICMP errors, and about what none may be sent.
 //   - options.go: IPv4 options on their way from request to reply.
-//   - extensions.go: IPv6 extension headers that forbid an answer, or leave it
-//     open.
+//   - extensions.go: IPv6 extension headers that forbid an answer, call for an
+//     error, or leave it open.
 //
-// Today it has rules for the IP headers, the checksums and ICMP echo; of every
-// other sound packet it has no opinion.
+// It has rules for the IP headers, the checksums, ICMP echo and errors,
+// closed ports, the beginning of a TCP connection and neighbour solicitations;
+// of every other sound packet it has no opinion.
 package byhand

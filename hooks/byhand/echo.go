@@ -25,9 +25,9 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 	if p.Src.IsUnspecified() || thisNetwork.Contains(p.Src) {
 		// Such an address is good as a source at most, while its owner learns
 		// another: nothing may be sent to it.
-		return h.echoOr(p, silence(ReasonUnspecifiedRequester, martianRFC(p.Src)))
+		return watched(p, silence(ReasonUnspecifiedRequester, martianRFC(p.Src)))
 	}
-	pr := Prediction{Expect: MustReply, Echo: true, Request: *p, RFC: "RFC 1122 §3.2.2.6"}
+	pr := Prediction{Expect: MustReply, Requirement: Must, Form: EchoReply, Request: *p, RFC: "RFC 1122 §3.2.2.6"}
 	if p.Version == 6 {
 		pr.RFC = "RFC 4443 §4.2"
 	}
@@ -41,6 +41,9 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 	case p.Version == 6 && !plainExtensions(p):
 		pr.Expect = MayReply
 	}
+	if pr.Expect == MayReply {
+		pr.Requirement = May
+	}
 	if p.Version == 6 {
 		pr.Reply = h.echoReply6(p)
 		return pr
@@ -48,7 +51,7 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 	options, sound := h.replyOptions(p)
 	if !sound {
 		// The host may send a parameter problem instead.
-		pr.Expect = MayReply
+		pr.Expect, pr.Requirement = MayReply, May
 	}
 	pr.Reply = h.echoReply4(p, options)
 	return pr

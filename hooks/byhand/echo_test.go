@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"netstackd/hooks/byhand"
 	"netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/wire"
 )
@@ -28,7 +29,7 @@ func TestGoldenReply(t *testing.T) {
 	if diff := cmp.Diff(goldenReply, hex.EncodeToString(got.Reply)); diff != "" {
 		t.Error(diff)
 	}
-	if !got.Echo || got.RFC != "RFC 1122 §3.2.2.6" || got.Reassembled || got.Doubt {
+	if got.Form != byhand.EchoReply || got.RFC != "RFC 1122 §3.2.2.6" || got.Reassembled || got.Doubt {
 		t.Errorf("prediction is %+v", got)
 	}
 }

@@ -2,40 +2,71 @@ package byhand
 
 import "netstackd/hooks/wire"
 
-// extensions judges the extension headers of an IPv6 packet for this host: it
-// returns silence if one of them forbids an answer by the upper layer (what
-// ICMPv6 error is due instead is not predicted yet).
-func extensions(p *wire.Packet) (Prediction, bool) {
+// extensions judges the extension headers of an IPv6 packet for this host: the
+// first that forbids an answer by the upper layer says what is due instead.
+func (h *Host) extensions(p *wire.Packet) (Prediction, bool) {
 	for i, e := range p.IPv6.Extensions[:p.IPv6.Count] {
 		switch e.Protocol {
 		case wire.ProtocolHopByHop:
 			if i != 0 {
-				return silence(ReasonMisplacedExtension, "RFC 8200 §4.1"), true
+				// As if the value were unknown there (RFC 8200 §4).
+				before := p.IPv6.Extensions[i-1]
+				return h.report(p, errorMessage{type6ParameterProblem, codeUnknownNextHeader, uint32(before.Offset)},
+					rule{ReasonMisplacedExtension, "RFC 8200 §4.1", Should}), true
 			}
 			fallthrough
 		case wire.ProtocolDestination:
-			if !optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]) {
-				return silence(ReasonUnknownIPv6Option, "RFC 8200 §4.2"), true
+			if at, ok := optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]); !ok {
+				return h.badOption6(p, e.Offset+at), true
 			}
 		case wire.ProtocolRouting:
 			if p.Bytes[e.Offset+3] != 0 {
-				return silence(ReasonRoutingHeader, "RFC 8200 §4.4"), true
+				// Every type with segments left is unknown to this host; type 0
+				// has to be (RFC 5095 §3).
+				return h.report(p, errorMessage{type6ParameterProblem, codeErroneousField, uint32(e.Offset + 2)},
+					rule{ReasonRoutingHeader, "RFC 8200 §4.4", Must}), true
 			}
 		}
 	}
 	return Prediction{}, false
 }
 
+// badOption6 judges a packet for the unknown option at an offset of it, by the
+// two high bits of its type (RFC 8200 §4.2).
+func (h *Host) badOption6(p *wire.Packet, at int) Prediction {
+	r := rule{ReasonUnknownIPv6Option, "RFC 8200 §4.2", Must}
+	switch m := (errorMessage{type6ParameterProblem, codeUnknownOption, uint32(at)}); p.Bytes[at] >> 6 {
+	case 2:
+		return h.report(p, m, r)
+	case 3:
+		if p.Dst.IsMulticast() {
+			return watched(p, silence(r.reason, r.rfc))
+		}
+		return h.report(p, m, r)
+	case 1:
+		return watched(p, silence(r.reason, r.rfc))
+	}
+	// One that runs past its header: an error about that is left open.
+	s := watched(p, silence(r.reason, r.rfc))
+	if s.Form == ICMPError {
+		s.Form = NoForm
+	}
+	return s
+}
+
 // optionsPass walks the options of a hop-by-hop or destination options header
-// and reports whether the packet may be processed further. The two high bits
-// of an unknown option's type decide (RFC 8200 §4.2): 00 skips it, all others
-// discard the packet. The options known here (padding, router alert) have 00.
-func optionsPass(header []byte) bool {
-	sound := true
-	walkOptions(header, func(kind byte, data []byte, ok bool) {
-		sound = sound && ok && kind>>6 == 0
+// and reports whether the packet may be processed further, or where the option
+// is that forbids it. The two high bits of an unknown option's type decide (RFC
+// 8200 §4.2): 00 skips it, all others discard the packet. The options known
+// here (padding, router alert) have 00.
+func optionsPass(header []byte) (at int, ok bool) {
+	ok = true
+	walkOptions(header, func(offset int, _ []byte, sound bool) {
+		if ok && (!sound || header[offset]>>6 != 0) {
+			at, ok = offset, false
+		}
 	})
-	return sound
+	return at, ok
 }
 
 // IPv6 option types (IANA, "Destination Options and Hop-by-Hop Options").
@@ -44,21 +75,20 @@ const (
 	optionRouterAlert = 5 // RFC 2711
 )
 
-// walkOptions calls f with each option of a header but Pad1, with its data. ok
-// is false for one that runs past the header; it is the last.
-func walkOptions(header []byte, f func(kind byte, data []byte, ok bool)) {
+// walkOptions calls f with the offset of each option of a header but Pad1, and
+// its data. ok is false for one that runs past the header; it is the last.
+func walkOptions(header []byte, f func(at int, data []byte, ok bool)) {
 	for at := 2; at < len(header); {
-		kind := header[at]
-		if kind == optionPad1 {
+		if header[at] == optionPad1 {
 			at++
 			continue
 		}
 		if at+2 > len(header) || at+2+int(header[at+1]) > len(header) {
-			f(kind, nil, false)
+			f(at, nil, false)
 			return
 		}
 		end := at + 2 + int(header[at+1])
-		f(kind, header[at+2:end], true)
+		f(at, header[at+2:end], true)
 		at = end
 	}
 }
@@ -71,8 +101,9 @@ func plainExtensions(p *wire.Packet) bool {
 		switch e.Protocol {
 		case wire.ProtocolHopByHop:
 			alerts, sound := 0, true
-			walkOptions(p.Bytes[e.Offset:e.Offset+e.Len], func(kind byte, data []byte, _ bool) {
-				if kind == optionRouterAlert {
+			header := p.Bytes[e.Offset : e.Offset+e.Len]
+			walkOptions(header, func(at int, data []byte, _ bool) {
+				if header[at] == optionRouterAlert {
 					alerts++
 					sound = sound && len(data) == 2
 				}

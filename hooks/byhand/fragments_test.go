@@ -30,7 +30,7 @@ func TestFragmentedRequest(t *testing.T) {
 					}
 					continue
 				}
-				if verdictOf(got) != must || !got.Reassembled || !got.Echo || got.Doubt || !bytes.Equal(got.Request.Bytes, whole) {
+				if verdictOf(got) != must || !got.Reassembled || got.Form != byhand.EchoReply || got.Doubt || !bytes.Equal(got.Request.Bytes, whole) {
 					t.Errorf("%d bytes: %v", n, verdictOf(got))
 				}
 				if want := inbound(newHost(), whole, epoch); !bytes.Equal(want.Reply, got.Reply) {
@@ -62,7 +62,7 @@ func TestFragmentVerdicts(t *testing.T) {
 		{"overlap", [][]byte{piece4(0, 16, true), piece4(8, 16, true)}, []verdict{held, silence(byhand.ReasonFragmentOverlap)}},
 		{"overlap, IPv6", [][]byte{piece6(0, 16, true), piece6(8, 16, true)}, []verdict{held, silence(byhand.ReasonFragmentOverlap)}},
 		{"too long", [][]byte{piece4(65528, 16, false)}, []verdict{silence(byhand.ReasonReassemblyTooLong)}},
-		{"too long, IPv6", [][]byte{piece6(65528, 16, false)}, []verdict{silence(byhand.ReasonReassemblyTooLong)}},
+		{"too long, IPv6", [][]byte{piece6(65528, 16, false)}, []verdict{free(byhand.ReasonReassemblyTooLong)}},
 		{"empty", [][]byte{piece4(8, 0, false)}, []verdict{silence("bad-fragment")}},
 		{"not a multiple of 8", [][]byte{odd}, []verdict{silence("bad-fragment")}},
 		{"to another host", bt.Split(request4(peer4, "172.16.0.3"), 1, 24), []verdict{silence(byhand.ReasonNotOurs), silence(byhand.ReasonNotOurs)}},
@@ -73,7 +73,7 @@ func TestFragmentVerdicts(t *testing.T) {
 		{"good option behind the fragment header", bt.Split(withGood, 1, 24), []verdict{held, must}},
 		{"bad option behind the fragment header", bt.Split(withBad, 1, 24), []verdict{silence(unknown), held}},
 		{"hop-by-hop behind the fragment header", bt.Split(ping6(40, hopByHop(1, 4, 0, 0, 0, 0)), 1, 24),
-			[]verdict{silence(byhand.ReasonMisplacedExtension), held}},
+			[]verdict{free(byhand.ReasonMisplacedExtension), held}},
 		// It should be discarded: RFC 8200 §4.5.
 		{"upper layer's header in the second", bt.Split(withGood, 1, 8), []verdict{held, may}},
 		{"options in a later fragment", [][]byte{

@@ -126,10 +126,10 @@ func FuzzHostileFragments(f *testing.F) {
 
 // FuzzInbound gives the host arbitrary packets, several in a row so that
 // fragments meet: each starts with two bytes of length. A reply, if there is
-// one, is a sound echo reply from the host.
+// one, is a sound one from the host.
 func FuzzInbound(f *testing.F) {
 	f.Fuzz(func(t *testing.T, packets []byte) {
-		h := newHost()
+		h := servingHost()
 		for len(packets) >= 2 {
 			n := min(int(packets[0])<<8|int(packets[1]), len(packets)-2)
 			packet := packets[2 : 2+n]
@@ -146,11 +146,12 @@ func FuzzInbound(f *testing.F) {
 
 func checkPrediction(t *testing.T, h *byhand.Host, got byhand.Prediction) {
 	t.Helper()
-	if silent := got.Expect == byhand.Silence; silent != (got.Reason != "") || silent && got.RFC == "" {
-		t.Fatalf("%v because of %q by %q", got.Expect, got.Reason, got.RFC)
+	due := got.Expect == byhand.MustReply || got.Expect == byhand.MayReply
+	if silent := got.Expect == byhand.Silence; silent && got.Reason == "" || (silent || due) && (got.RFC == "" || got.Requirement == "") {
+		t.Fatalf("%v because of %q by %q, %q", got.Expect, got.Reason, got.RFC, got.Requirement)
 	}
-	if due := got.Expect == byhand.MustReply || got.Expect == byhand.MayReply; due != (got.Reply != nil) || due && !got.Echo {
-		t.Fatalf("%v with a reply of %d bytes", got.Expect, len(got.Reply))
+	if due != (got.Reply != nil) || due && got.Form == byhand.NoForm || due && (got.Requirement == byhand.May) != (got.Expect == byhand.MayReply) {
+		t.Fatalf("%v, %q, with a reply of %d bytes of form %v", got.Expect, got.Requirement, len(got.Reply), got.Form)
 	}
 	if got.Reply == nil {
 		return
@@ -164,14 +165,27 @@ func checkPrediction(t *testing.T, h *byhand.Host, got byhand.Prediction) {
 		t.Errorf("reply from %v", reply.Src)
 	}
 	last := reply.FinalDst()
-	if last != got.Request.Src || last == (netip.Addr{}) {
+	if got.Form == byhand.Advertisement {
+		if last != byhand.Advertised(&got.Request) || byhand.NeighbourTarget(&reply) != byhand.NeighbourTarget(&got.Request) {
+			t.Errorf("%x advertises to %v", got.Reply, last)
+		}
+	} else if last != got.Request.Src || last == (netip.Addr{}) {
 		t.Errorf("reply to %v, for %v", last, got.Request.Src)
 	}
-	if k := reply.ICMP.Type; k != wire.ICMPv4EchoReply && k != wire.ICMPv6EchoReply || reply.Upper == "" {
-		t.Errorf("reply is a %s of type %d", reply.Upper, k)
-	}
-	if !bytes.Equal(reply.Data()[4:], got.Request.Data()[4:]) {
-		t.Error("identifier, sequence number or data changed")
+	switch got.Form {
+	case byhand.EchoReply:
+		if k := reply.ICMP.Type; k != wire.ICMPv4EchoReply && k != wire.ICMPv6EchoReply || reply.Upper == "" {
+			t.Errorf("reply is a %s of type %d", reply.Upper, k)
+		}
+		if !bytes.Equal(reply.Data()[4:], got.Request.Data()[4:]) {
+			t.Error("identifier, sequence number or data changed")
+		}
+	case byhand.Reset, byhand.SynAck:
+		if reply.Upper != wire.LayerTCP || reply.TCP.SrcPort != got.Request.TCP.DstPort || reply.TCP.DstPort != got.Request.TCP.SrcPort {
+			t.Errorf("%x does not answer %x", got.Reply, got.Request.Bytes)
+		}
+	case byhand.ICMPError:
+		checkError(t, h, &got.Request, &reply)
 	}
 	var checks [2]wire.Check
 	judged := reply.Checksums(checks[:0])
@@ -182,5 +196,27 @@ func checkPrediction(t *testing.T, h *byhand.Host, got byhand.Prediction) {
 	}
 	if len(judged) == 0 {
 		t.Error("reply without a checksum")
+	}
+}
+
+// checkError wants an error to be one, about its request, that may be sent and
+// is no longer than all hosts can take.
+func checkError(t *testing.T, h *byhand.Host, request, reply *wire.Packet) {
+	t.Helper()
+	longest := 576
+	if reply.Version == 6 {
+		longest = 1280
+	}
+	quote := reply.Data()[8:]
+	if !byhand.IsError(reply) || len(reply.Bytes) > longest || !bytes.HasPrefix(request.Bytes, quote) {
+		t.Errorf("%x is no error about %x", reply.Bytes, request.Bytes)
+	}
+	if len(quote) < len(request.Bytes) && len(reply.Bytes) != longest {
+		t.Errorf("only %d bytes of %d are quoted", len(quote), len(request.Bytes))
+	}
+	var quoted wire.Packet
+	quoted.Decode(quote)
+	if rfc := h.Unreportable(&quoted, reply.ICMP.Type, reply.ICMP.Code); rfc != "" {
+		t.Errorf("%x must not be sent, by %s", reply.Bytes, rfc)
 	}
 }

@@ -8,18 +8,42 @@ import (
 	"netstackd/hooks/wire"
 )
 
-// A Host is the reference host. Its only state is that of reassembly. It is
-// not safe for concurrent use: the caller serialises, and gives each packet in
-// the order in which the judged host got it.
-type Host struct {
-	addrs  addresses
-	inward Reassembler
+// A Config says what host to be.
+type Config struct {
+	// Addresses are those that the host owns.
+	Addresses []netip.Prefix
+	// TCPPorts and UDPPorts are the ports that the host listens on, all of
+	// them: it opens no connection itself, and has no other port in use. Of a
+	// protocol whose ports are nil there is no opinion; an empty list says that
+	// all are closed.
+	TCPPorts, UDPPorts []uint16
 }
 
-// New returns a host that owns the addresses given. It reads no clock: each
-// call brings the time.
-func New(addrs []netip.Prefix) *Host {
-	return &Host{addrs: slices.Clone(addrs)}
+// A Host is the reference host. Its only state is that of reassembly, and who
+// may have a connection. It is not safe for concurrent use: the caller serialises, and gives each packet in
+// the order in which the judged host got it.
+type Host struct {
+	addrs              addresses
+	tcpPorts, udpPorts *ports
+	flows              *flows // if tcpPorts is not nil
+	inward             Reassembler
+}
+
+// New returns a host that owns the addresses given, without an opinion of
+// ports. It reads no clock: each call brings the time.
+func New(addrs []netip.Prefix) *Host { return NewHost(Config{Addresses: addrs}) }
+
+// NewHost returns a host as configured.
+func NewHost(c Config) *Host {
+	h := &Host{
+		addrs:    slices.Clone(c.Addresses),
+		tcpPorts: newPorts(c.TCPPorts),
+		udpPorts: newPorts(c.UDPPorts),
+	}
+	if h.tcpPorts != nil {
+		h.flows = newFlows()
+	}
+	return h
 }
 
 // Owns reports whether a is a unicast address of the host.
@@ -36,30 +60,48 @@ const opaqueLasts = time.Second
 // Inbound says what the host would do about one inbound packet, which it
 // borrows. checks are the packet's checksums as wire.Packet.Checksums judged
 // them. The reply of the prediction is newly allocated.
-func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Prediction {
-	if l := p.Problem.Layer; !p.Problem.IsZero() && (l == wire.LayerIPv4 || l == wire.LayerIPv6) {
+func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr Prediction) {
+	if h.passes(p, checks) {
+		return pr
+	}
+	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
 		if c.Layer == wire.LayerIPv4 && c.Verdict == wire.Bad {
-			return h.echoOr(p, silence(ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"))
+			return watched(p, silence(ReasonBadIPv4Checksum, "RFC 1122 §3.2.1.2"))
 		}
 	}
-	if s, ok := h.martian(p.Src, p.Dst); ok {
-		return h.echoOr(p, s)
+	if reason, rfc := h.martian(p.Src, p.Dst); reason != "" {
+		return watched(p, silence(reason, rfc))
 	}
 	if !h.addrs.ours(p.Dst) {
-		return h.echoOr(p, silence(ReasonNotOurs, "RFC 1122 §3.2.1.3"))
+		s := silence(ReasonNotOurs, "RFC 1122 §3.2.1.3")
+		if isEchoRequest(p) {
+			// Of all else that is on the link there may be much, and an error
+			// about it would be noticed by its quote.
+			s = watched(p, s)
+		}
+		return s
 	}
 	if p.Version == 6 {
 		if opaque(p) {
 			h.inward.doubt(now.Add(opaqueLasts))
+			h.unsure()
 			return Prediction{Expect: Held, RFC: "RFC 8200 §4"}
 		}
 		// On arrival, before reassembly (RFC 8200 §4.5).
-		if s, ok := extensions(p); ok {
-			return h.echoOr(p, s)
+		if s, ok := h.extensions(p); ok {
+			if s.Expect == MustReply && p.Fragment.IsFragment() {
+				// The header may stand behind that of the fragment, and count
+				// for the whole datagram only.
+				s.Expect, s.Requirement = MayReply, May
+			}
+			return s
 		}
+	}
+	if reportable(p.Problem) {
+		return h.badShape(p)
 	}
 	if p.Fragment.IsFragment() {
 		return h.fragment(p, now)
@@ -67,22 +109,62 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) Predi
 	return h.whole(p, checks)
 }
 
-// echoOr notes in a prediction of silence that the packet is an echo request,
-// so that a reply to it is noticed.
-func (h *Host) echoOr(p *wire.Packet, s Prediction) Prediction {
-	s.Request, s.Echo = *p, isEchoRequest(p)
+// unsure notes that the judged host may have made a datagram of fragments that
+// this one has not, and a connection of that.
+func (h *Host) unsure() {
+	if h.flows != nil {
+		h.flows.blind = true
+	}
+}
+
+// watched adds to a prediction of silence what reply would be noticed.
+func watched(p *wire.Packet, s Prediction) Prediction {
+	s.Request = *p
+	switch {
+	case isEchoRequest(p):
+		s.Form = EchoReply
+	case p.Fragment.IsFragment(), p.Payload == 0:
+		// Nothing that tells one such packet from another.
+	case p.Upper == wire.LayerUDP, p.Upper == "" && (p.Problem.IsZero() || reportable(p.Problem)):
+		s.Form = ICMPError
+	}
 	return s
 }
 
-// martian judges the addresses that must not be on any wire.
-func (h *Host) martian(src, dst netip.Addr) (Prediction, bool) {
+// passes reports of a sound segment or datagram for an open port, as they move
+// in bulk, that there is no opinion of it. It is a short cut: without it the
+// answer would be the same.
+func (h *Host) passes(p *wire.Packet, checks []wire.Check) bool {
+	if p.Upper != wire.LayerTCP && p.Upper != wire.LayerUDP || !p.Problem.IsZero() || p.Fragment.IsFragment() ||
+		p.IPv6.Count > 0 || !h.addrs.owns(p.Dst) {
+		return false
+	}
+	for _, c := range checks {
+		if c.Verdict == wire.Bad {
+			return false
+		}
+	}
+	if p.Upper == wire.LayerUDP {
+		if h.udpPorts != nil && !h.udpPorts.open(p.UDP.DstPort) {
+			return false
+		}
+	} else if h.tcpPorts != nil && (!h.tcpPorts.open(p.TCP.DstPort) || !h.flows.known(h.flows.inbound(p))) {
+		return false
+	}
+	reason, _ := h.martian(p.Src, p.Dst)
+	return reason == "" && !p.Src.IsUnspecified() && !thisNetwork.Contains(p.Src)
+}
+
+// martian judges the addresses that must not be on any wire: the reason is
+// empty if they may be.
+func (h *Host) martian(src, dst netip.Addr) (reason, rfc string) {
 	switch {
 	case src.IsLoopback(), src.IsMulticast(), h.addrs.broadcast(src):
-		return silence(ReasonMartianSource, martianRFC(src)), true
+		return ReasonMartianSource, martianRFC(src)
 	case dst.IsLoopback():
-		return silence(ReasonMartianDestination, martianRFC(dst)), true
+		return ReasonMartianDestination, martianRFC(dst)
 	}
-	return Prediction{}, false
+	return "", ""
 }
 
 func martianRFC(a netip.Addr) string {
@@ -104,6 +186,11 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		fragmentRFC = "RFC 8200 §4.5"
 	}
 	whole, outcome := h.inward.Add(p, now)
+	if outcome != Incomplete && outcome != Complete || h.inward.Doubtful(now) || chainCut(p) {
+		if p.Version == 6 || p.Protocol == wire.ProtocolTCP {
+			h.unsure()
+		}
+	}
 	switch outcome {
 	case Incomplete:
 		return Prediction{Expect: Held, RFC: "RFC 1122 §3.3.2"}
@@ -113,6 +200,9 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		}
 		return silence(ReasonFragmentOverlap, fragmentRFC)
 	case TooLong:
+		if p.Version == 6 {
+			return h.tooLong(p)
+		}
 		return silence(ReasonReassemblyTooLong, fragmentRFC)
 	case Empty:
 		return silence(wire.ReasonBadFragment, fragmentRFC)
@@ -122,21 +212,22 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 	if d.Fragment.IsFragment() {
 		// A fragment of a fragment: there is no opinion on such here.
 		h.inward.doubt(now.Add(opaqueLasts))
+		h.unsure()
 		return Prediction{Expect: Held, RFC: fragmentRFC}
 	}
-	if s, ok := extensions(&d); ok {
-		s = h.echoOr(&d, s)
-		s.Reassembled, s.Doubt = true, outcome == CompleteInDoubt
-		return s
+	pr, ok := h.extensions(&d)
+	if !ok {
+		// Reassembly has cut the fragment header out; that there was one is a
+		// reason to discard some messages.
+		d.Fragment.Header = true
+		var checks [2]wire.Check
+		pr = h.whole(&d, d.Checksums(checks[:0]))
 	}
-	var checks [2]wire.Check
-	pr := h.whole(&d, d.Checksums(checks[:0]))
-	pr.Reassembled = true
-	if outcome == CompleteInDoubt {
-		pr.Doubt = true
-		if pr.Expect == MustReply {
-			pr.Expect = MayReply
-		}
+	pr.Request, pr.Reassembled = d, true
+	pr.Doubt = outcome == CompleteInDoubt
+	if pr.Expect == MustReply && (pr.Doubt || pr.Form == ICMPError) {
+		// What an error quotes of a datagram in fragments is not said.
+		pr.Expect, pr.Requirement = MayReply, May
 	}
 	return pr
 }
@@ -149,13 +240,25 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 	for _, c := range checks {
 		if c.Verdict == wire.Bad {
 			reason, rfc := badChecksum(c.Layer)
-			return h.echoOr(p, silence(reason, rfc))
+			if c.Layer == wire.LayerTCP {
+				return h.badSegment(p, silence(reason, rfc))
+			}
+			return watched(p, silence(reason, rfc))
 		}
 	}
-	if isEchoRequest(p) {
+	switch {
+	case isEchoRequest(p):
 		return h.echo(p)
+	case p.Upper == wire.LayerTCP:
+		return h.tcp(p)
+	case p.Upper == wire.LayerUDP:
+		return h.udp(p)
+	case isSolicitation(p):
+		return h.solicited(p)
+	case p.Upper == "":
+		return h.unknown(p)
 	}
-	return Prediction{Request: *p}
+	return Prediction{}
 }
 
 func badChecksum(l wire.Layer) (reason, rfc string) {

@@ -33,6 +33,15 @@ func hostWith(prefixes ...string) *byhand.Host {
 	return byhand.New(addrs)
 }
 
+// servingHost is newHost with an opinion of ports: 7 and 9 are open.
+func servingHost() *byhand.Host {
+	open := []uint16{7, 9}
+	return byhand.NewHost(byhand.Config{
+		Addresses: []netip.Prefix{netip.MustParsePrefix(host4 + "/24"), netip.MustParsePrefix(host6 + "/64")},
+		TCPPorts:  open, UDPPorts: open,
+	})
+}
+
 // inbound gives a host one packet.
 func inbound(h *byhand.Host, packet []byte, now time.Time) byhand.Prediction {
 	var p wire.Packet
@@ -80,6 +89,8 @@ func verdictOf(p byhand.Prediction) verdict { return verdict{p.Expect, p.Reason}
 
 var (
 	must    = verdict{Expect: byhand.MustReply}
+	due     = func(reason string) verdict { return verdict{byhand.MustReply, reason} }
+	free    = func(reason string) verdict { return verdict{byhand.MayReply, reason} }
 	may     = verdict{Expect: byhand.MayReply}
 	noView  = verdict{Expect: byhand.NoOpinion}
 	held    = verdict{Expect: byhand.Held}

@@ -22,13 +22,21 @@ const (
 	dueEither  = "either"
 )
 
-// Config says what a Comparer works with. All fields are required but Deadline
-// and Now.
+// Config says what a Comparer works with. All fields are required but
+// RateLimited, Refused, Deadline and Now.
 type Config struct {
 	// Host predicts. The Comparer serialises the calls to it and owns it.
 	Host   *byhand.Host
 	Ledger *hooks.Ledger
 	Tracer trace.Tracer
+	// RateLimited counts the ICMP errors that netstack has kept back to limit
+	// their rate. While it rises an absent error is no fault. Nil means that
+	// none are. It must be quick and must not wait for the packets' way.
+	RateLimited func() uint64
+	// Refused counts the TCP segments that netstack has dropped for want of
+	// room; while it rises an absent SYN-ACK is no fault. Otherwise as
+	// RateLimited.
+	Refused func() uint64
 	// Responder is who answers, as it stands in traces.
 	Responder string
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
@@ -42,7 +50,8 @@ type Counts struct {
 	Match, Differ, Missing, Unexpected uint64
 	// Unjudged counts requests forgotten for lack of room, and replies that
 	// nothing certain can be held against: fragments may have been lost on
-	// netstack's side that are there on ours, or the reverse.
+	// netstack's side that are there on ours, or the reverse, or an error
+	// quotes a packet that nothing is known of.
 	Unjudged uint64
 }
 
@@ -104,7 +113,8 @@ func (c *Comparer) Start() {
 }
 
 // Close stops the sweeper and settles every open request as if its deadline
-// had passed. Detach netstack first, so that no reply is on its way.
+// had passed, but for segments, whose replies are not judged before it has.
+// Detach netstack first, so that no reply is on its way.
 func (c *Comparer) Close() {
 	c.quitOnce.Do(func() { close(c.quit) })
 	c.sweeper.Wait()
@@ -112,6 +122,11 @@ func (c *Comparer) Close() {
 	defer c.mu.Unlock()
 	now := c.cfg.Now()
 	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
+		if f := r.prediction.Form; r.prediction.Reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
+			// Netstack takes segments in its own time, and had not enough.
+			c.forget(r, now)
+			continue
+		}
 		c.expire(r, now)
 	}
 }
@@ -121,6 +136,13 @@ func (c *Comparer) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.counts
+}
+
+// Awaited returns how many replies are due now that have not come.
+func (c *Comparer) Awaited() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending.due
 }
 
 // Sweep settles the requests whose deadline is at or before now.
@@ -149,7 +171,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 	case byhand.Silence:
 		p.Expect(hooks.Dropped, prediction.Reason)
 		seen.Fate, seen.Reason = p.Fate, p.Reason
-		if prediction.Echo {
+		if prediction.Form != byhand.NoForm {
 			c.wait(p, seen, prediction)
 			return
 		}
@@ -160,7 +182,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 	c.cfg.Tracer.Packet(seen)
 }
 
-// Outbound judges an echo reply, whole or in fragments.
+// Outbound judges a reply, whole or in fragments.
 func (c *Comparer) Outbound(p *hooks.Packet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,11 +198,12 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 		reply.Decode(whole)
 		c.addReassembled(&seen, reply)
 	}
-	if p.Stopped() || !isEchoReply(reply) {
+	form := formOf(reply)
+	if p.Stopped() || form == byhand.NoForm {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
-	c.judge(p, seen, reply)
+	c.judge(p, seen, reply, form)
 }
 
 // reassemble feeds a fragment that netstack made, and returns the datagram
@@ -236,12 +259,13 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	r := &request{
 		seen:       seen,
 		prediction: prediction,
-		anySource:  !c.cfg.Host.Owns(whole.Dst),
+		freedoms:   Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
 		deadline:   c.cfg.Now().Add(c.cfg.Deadline),
 	}
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}
+	r.excuses = c.excuses(prediction.Form)
 	c.pending.add(r, whole)
 	r.prediction.Request = wire.Packet{}
 	for c.pending.full() {
@@ -249,16 +273,49 @@ func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Pr
 	}
 }
 
+// excuses counts what netstack has kept back of a form of reply.
+func (c *Comparer) excuses(form byhand.Form) uint64 {
+	count := c.cfg.Refused
+	switch form {
+	case byhand.ICMPError:
+		count = c.cfg.RateLimited
+	case byhand.Reset, byhand.SynAck:
+	default:
+		return 0
+	}
+	if count == nil {
+		return 0
+	}
+	return count()
+}
+
 // judge compares a reply with the one made by hand.
-func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet) {
-	r := c.pending.match(reply)
+func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet, form byhand.Form) {
+	var quote *wire.Packet
+	if form == byhand.ICMPError {
+		quote = quoted(reply)
+	}
+	r := c.pending.match(reply, quote, form)
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
+		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
+			return // netstack has reasons of its own to send one
+		}
 		if c.cfg.Host.Doubts(p.Time) || !c.forgot.IsZero() && p.Time.Sub(c.forgot) < c.cfg.Deadline {
 			c.counts.Unjudged++
 			return
 		}
-		c.report(trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true, Untraced: seen.Untraced})
+		e := trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Replied: true, Untraced: seen.Untraced}
+		if form == byhand.ICMPError {
+			// Nothing is known of what it quotes; but about some packets no
+			// error may ever be sent.
+			if e.RFC = c.cfg.Host.Unreportable(quote, reply.ICMP.Type, reply.ICMP.Code); e.RFC == "" {
+				c.counts.Unjudged++
+				return
+			}
+			e.Requirement = trace.Requirement(byhand.Must)
+		}
+		c.report(e)
 		return
 	}
 	e := c.event(r, p.Time)
@@ -269,7 +326,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 	} else {
 		var hand wire.Packet
 		hand.Decode(r.prediction.Reply)
-		e.Diffs = Diff(reply, &hand, r.anySource)
+		e.Diffs = Diff(reply, &hand, r.freedoms)
 		e.Result = trace.Match
 		if weighs(e.Diffs) {
 			e.Result = trace.Differ
@@ -277,11 +334,18 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet)
 	}
 	c.settle(r, hooks.Answered, "")
 	c.cfg.Tracer.Packet(seen)
-	if r.prediction.Doubt && e.Result != trace.Match {
+	doubt := r.prediction.Doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
 	}
 	c.report(e)
+}
+
+// mayHold reports whether a reply is a segment of a connection that netstack may
+// have, and so may have another cause.
+func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
+	return (form == byhand.Reset || form == byhand.SynAck) && c.cfg.Host.MayHold(reply)
 }
 
 // expire settles a request that got no reply in time.
@@ -293,9 +357,14 @@ func (c *Comparer) expire(r *request, now time.Time) {
 		c.settle(r, hooks.Dropped, r.prediction.Reason)
 	case byhand.MustReply:
 		e.Result = trace.Missing
-		c.settle(r, hooks.Delivered, "")
+		c.settle(r, r.fate(), r.prediction.Reason)
+		if c.excuses(r.prediction.Form) != r.excuses {
+			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
+			// (f)), and so is every bound of what a host holds.
+			return
+		}
 	default:
-		c.settle(r, hooks.Delivered, "")
+		c.settle(r, r.fate(), r.prediction.Reason)
 		return // silence was allowed: nothing to report
 	}
 	c.report(e)
@@ -304,11 +373,7 @@ func (c *Comparer) expire(r *request, now time.Time) {
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
-	if r.prediction.Expect == byhand.Silence {
-		c.settle(r, hooks.Dropped, r.prediction.Reason)
-	} else {
-		c.settle(r, hooks.Delivered, "")
-	}
+	c.settle(r, r.fate(), r.prediction.Reason)
 	c.counts.Unjudged++
 }
 
@@ -324,6 +389,7 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	e := trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
+		Requirement:  trace.Requirement(r.prediction.Requirement),
 		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
 	}
 	switch r.prediction.Expect {
@@ -355,14 +421,4 @@ func (c *Comparer) report(e trace.Comparison) {
 	c.seq++
 	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
 	c.cfg.Tracer.Compare(e)
-}
-
-func isEchoReply(p *wire.Packet) bool {
-	switch p.Upper {
-	case wire.LayerICMPv4:
-		return p.ICMP.Type == wire.ICMPv4EchoReply
-	case wire.LayerICMPv6:
-		return p.ICMP.Type == wire.ICMPv6EchoReply
-	}
-	return false
 }

@@ -181,7 +181,7 @@ func TestComparison(t *testing.T) {
 	got := comparisons(b.rec.take())
 	want := []trace.Comparison{{
 		Time: sent, Seq: 3, Request: 1, Responder: "netstack", Live: true, Result: trace.Match, Due: "reply",
-		RFC: "RFC 1122 §3.2.2.6", Replied: true, Latency: time.Microsecond,
+		Requirement: "must", RFC: "RFC 1122 §3.2.2.6", Replied: true, Latency: time.Microsecond,
 		RequestBytes: request4(echo), ReplyByHand: reply4(echo),
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

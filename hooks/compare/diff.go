@@ -4,38 +4,87 @@ import (
 	"bytes"
 	"fmt"
 
+	"netstackd/hooks/byhand"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/wire"
 )
 
-// Diff returns the fields in which an echo reply, reply, is not the one made
-// by hand. anySource says that the request went to no unicast address, so that
-// the reply's source is a choice. Checksums are not compared but judged: each
-// reply's must be right for its own bytes.
-func Diff(reply, hand *wire.Packet, anySource bool) []trace.Diff {
+// Freedoms are what a request leaves open in its reply.
+type Freedoms struct {
+	// AnySource: it went to no unicast address.
+	AnySource bool
+	// AnyQuote: it came in fragments, and what an error about it quotes may be
+	// one of those or what came of them.
+	AnyQuote bool
+}
+
+// Diff returns the fields in which a reply is not the one made by hand.
+// Checksums are not compared but judged: each reply's must be right for its own
+// bytes.
+func Diff(reply, hand *wire.Packet, f Freedoms) []trace.Diff {
 	var d differ
+	form := formOf(hand)
+	if got := formOf(reply); got != form {
+		d.note("message", reply.Payload, describe(reply), describe(hand), trace.Must, rules[form].rfc(reply.Version))
+		return d.diffs
+	}
 	if reply.Version == 4 {
-		d.ipv4(reply, hand)
+		d.ipv4(reply, hand, form)
 	} else {
-		d.ipv6(reply, hand)
+		d.ipv6(reply, hand, form)
 	}
 	source := trace.Must
-	if anySource {
+	if f.AnySource || form == byhand.Advertisement {
 		source = trace.May
 	}
-	at, rfc := 12, "RFC 1122 §3.2.2.6"
+	at, to := 12, 16
 	if reply.Version == 6 {
-		at, rfc = 8, "RFC 4443 §4.2"
+		at, to = 8, 24
 	}
+	rfc := rules[form].rfc(reply.Version)
 	d.note("source", at, reply.Src, hand.Src, source, rfc)
-	if reply.Version == 4 {
-		d.note("destination", 16, reply.Dst, hand.Dst, trace.Must, rfc)
-	} else {
-		d.note("destination", 24, reply.Dst, hand.Dst, trace.Must, rfc)
+	d.note("destination", to, reply.Dst, hand.Dst, trace.Must, rfc)
+	switch form {
+	case byhand.EchoReply:
+		d.icmp(reply, hand)
+	case byhand.ICMPError:
+		d.icmpError(reply, hand, f.AnyQuote)
+	case byhand.Reset, byhand.SynAck:
+		d.segment(reply, hand, form)
+	case byhand.Advertisement:
+		d.advertisement(reply, hand)
 	}
-	d.icmp(reply, hand)
 	d.checksums(reply)
 	return d.diffs
+}
+
+// A citation is where a form of reply is specified, over IPv4 and IPv6.
+type citation struct{ ipv4, ipv6 string }
+
+func (c citation) rfc(version uint8) string {
+	if version == 6 {
+		return c.ipv6
+	}
+	return c.ipv4
+}
+
+// rules cite, form by form, what a reply is.
+var rules = map[byhand.Form]citation{
+	byhand.EchoReply: {"RFC 1122 §3.2.2.6", "RFC 4443 §4.2"},
+	byhand.ICMPError: {"RFC 1122 §3.2.2", "RFC 4443 §2.2"},
+	byhand.Reset:     {"RFC 9293 §3.5.2", "RFC 9293 §3.5.2"},
+	byhand.SynAck:    {"RFC 9293 §3.10.7.2", "RFC 9293 §3.10.7.2"},
+
+	byhand.Advertisement: {"RFC 4861 §7.2.4", "RFC 4861 §7.2.4"},
+}
+
+// describe names a message that is not of the form it should be.
+func describe(p *wire.Packet) string {
+	switch p.Upper {
+	case wire.LayerICMPv4, wire.LayerICMPv6:
+		return fmt.Sprintf("%s type %d code %d", p.Upper, p.ICMP.Type, p.ICMP.Code)
+	}
+	return string(p.Upper)
 }
 
 // weighs reports whether a difference is one that the RFC forbids.
@@ -60,20 +109,36 @@ func (d *differ) note(field string, offset int, netstack, hand any, class trace.
 	})
 }
 
-func (d *differ) ipv4(reply, hand *wire.Packet) {
+func (d *differ) ipv4(reply, hand *wire.Packet, form byhand.Form) {
 	r, h := &reply.IPv4, &hand.IPv4
-	d.note("TOS", 1, r.TOS, h.TOS, trace.May, "RFC 1349 §5.1")
-	d.note("identification", 4, r.ID, h.ID, trace.May, "RFC 6864 §4.1")
+	tos := "RFC 1349 §5.1"
+	switch form {
+	case byhand.ICMPError:
+		tos = "RFC 1122 §3.2.2"
+	case byhand.Reset, byhand.SynAck:
+		tos = "RFC 9293 §3.9.2"
+	}
+	d.note("TOS", 1, r.TOS, h.TOS, trace.May, tos)
+	if form == byhand.EchoReply {
+		// In other replies it comes from nothing that the hand could know.
+		d.note("identification", 4, r.ID, h.ID, trace.May, "RFC 6864 §4.1")
+	}
 	d.note("reserved flag", 6, r.Reserved, h.Reserved, trace.Must, "RFC 791 §3.1")
 	d.note("don't fragment", 6, r.DF, h.DF, trace.May, "RFC 791 §3.1")
 	d.note("time to live", 8, r.TTL, h.TTL, trace.May, "RFC 1122 §3.2.1.7")
-	d.options(reply, hand)
+	if form == byhand.EchoReply {
+		d.options(reply, hand)
+	}
 }
 
-func (d *differ) ipv6(reply, hand *wire.Packet) {
+func (d *differ) ipv6(reply, hand *wire.Packet, form byhand.Form) {
 	r, h := &reply.IPv6, &hand.IPv6
 	d.note("traffic class", 0, r.TrafficClass, h.TrafficClass, trace.May, "RFC 8200 §7")
 	d.note("flow label", 1, r.FlowLabel, h.FlowLabel, trace.May, "RFC 6437 §3")
+	if form == byhand.Advertisement {
+		d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.Must, "RFC 4861 §7.1.2")
+		return
+	}
 	d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.May, "RFC 4861 §6.3.2")
 }
 

@@ -7,11 +7,15 @@
 //     the way out, and tells the tracer about each packet once its fate is
 //     settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
-//   - diff.go: [Diff], two replies field by field, with the freedoms that the
-//     RFCs give told apart from what they require.
+//   - key.go: what reply is this, and to what: an echo reply to an echo, an
+//     ICMP error to what it quotes, a segment to its connection's.
+//   - diff.go, diff_error.go, diff_segment.go: [Diff], two replies field by field, with the
+//     freedoms that the RFCs give told apart from what they require.
 //
 // A request's fate is settled by its reply, or by the deadline. The comparison
 // runs inline, in the order in which packets pass, and loses nothing. Only what
 // is certain is reported: a reply that hangs on fragments which netstack may
-// have forgotten, or kept longer, is counted and not judged.
+// have forgotten, or kept longer, is counted and not judged, and so is an error
+// that quotes a packet of which nothing is known. While netstack limits the rate
+// of its errors, or has no room for segments, an absent reply is no fault.
 package compare

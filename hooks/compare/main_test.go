@@ -88,10 +88,26 @@ func newBench() *bench {
 	b.ledger = hooks.NewLedger(hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons())
 	b.comparer = compare.New(compare.Config{
 		Host: byhand.New(addrs), Ledger: b.ledger, Tracer: b.rec, Responder: "netstack",
-		Now: func() time.Time { return b.now },
+		Now: b.clock,
 	})
 	return b
 }
+
+// newServingBench is newBench with a hand that knows its ports.
+func newServingBench(refused ...func() uint64) *bench {
+	b := newBench()
+	cfg := compare.Config{
+		Host:   byhand.NewHost(byhand.Config{Addresses: addrs, TCPPorts: openPorts, UDPPorts: openPorts}),
+		Ledger: b.ledger, Tracer: b.rec, Responder: "netstack", Now: b.clock,
+	}
+	if len(refused) > 0 {
+		cfg.Refused = refused[0]
+	}
+	b.comparer = compare.New(cfg)
+	return b
+}
+
+func (b *bench) clock() time.Time { return b.now }
 
 // in and out show the Comparer a packet, and move the clock on by 1 µs.
 func (b *bench) in(packet []byte) *hooks.Packet {

@@ -2,29 +2,32 @@ package compare
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"time"
 
+	"netstackd/hooks"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/wire"
 )
 
 // Bounds of the requests that wait. Netstack answers an echo before it takes
-// the next packet, so what piles up here is what it discards.
+// the next packet, so what piles up here is mostly what it discards.
 const (
 	maxPending      = 1 << 16
 	maxPendingBytes = 64 << 20
 )
 
-// A request is an echo request whose fate is not settled.
+// A request is a packet that a reply is due to, or must not come to, and whose
+// fate is not settled.
 type request struct {
-	key  key
 	data dataKey
 	seen trace.Packet
 	// prediction's Request is cleared: its bytes are not ours.
 	prediction byhand.Prediction
-	anySource  bool
+	freedoms   Freedoms
+	// excuses is how many such replies netstack had kept back when the request
+	// came.
+	excuses uint64
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
@@ -32,18 +35,13 @@ type request struct {
 	in [queueKinds]place
 }
 
-// A key is what an echo reply shares with its request: the requester,
-// identifier and sequence number; and whether a reply is predicted.
-type key struct {
-	peer    netip.Addr
-	id, seq uint16
-	replied bool
-}
-
-// A dataKey is a key with the hash of the data that comes back.
-type dataKey struct {
-	key
-	sum uint64
+// fate is that of a request without a reply: what an error would have told of
+// is dropped, with or without one.
+func (r *request) fate() hooks.Fate {
+	if r.prediction.Reason != "" {
+		return hooks.Dropped
+	}
+	return hooks.Delivered
 }
 
 // cost is what a request keeps in memory beside itself, in bytes.
@@ -60,6 +58,8 @@ type pending struct {
 	seed   maphash.Seed
 	open   int
 	bytes  int
+	// due counts the open requests that a reply is due to.
+	due int
 }
 
 func newPending() pending {
@@ -71,17 +71,22 @@ func newPending() pending {
 
 // add opens a request with the key of whole, the datagram that it is.
 func (p *pending) add(r *request, whole *wire.Packet) {
-	r.key = key{whole.Src, whole.ICMP.ID, whole.ICMP.Seq, r.prediction.Reply != nil}
+	expected := r.prediction.Reply
+	if expected == nil {
+		expected = r.prediction.Forbidden
+	}
+	r.data = asked(r.prediction.Form, whole, expected, p.seed)
+	r.data.replied = r.prediction.Reply != nil
+	r.prediction.Forbidden = nil
 	p.byAge.push(r)
-	push(p.byKey, r.key, byKey, r)
-	r.data = dataKey{r.key, p.hash(whole)}
+	push(p.byKey, r.data.key, byKey, r)
 	push(p.byData, r.data, byData, r)
 	p.open++
+	if r.prediction.Expect == byhand.MustReply {
+		p.due++
+	}
 	p.bytes += r.cost()
 }
-
-// hash is that of an echo message's data.
-func (p *pending) hash(echo *wire.Packet) uint64 { return maphash.Bytes(p.seed, echo.Data()[8:]) }
 
 // full reports whether the bounds are exceeded.
 func (p *pending) full() bool { return p.open > maxPending || p.bytes > maxPendingBytes }
@@ -89,25 +94,61 @@ func (p *pending) full() bool { return p.open > maxPending || p.bytes > maxPendi
 // oldest returns the oldest open request, or nil.
 func (p *pending) oldest() *request { return p.byAge.first }
 
-// match returns the open request that a reply belongs to: of those with its
-// requester, identifier and sequence number, one with the same data if there
-// is one, else any; either way one that a reply is predicted to, if there is
-// one; among equals the oldest.
-func (p *pending) match(reply *wire.Packet) *request {
-	// With a source route the requester is where the route ends.
-	due := key{reply.FinalDst(), reply.ICMP.ID, reply.ICMP.Seq, true}
-	silent := due
-	silent.replied = false
-	sum := p.hash(reply)
-	for _, k := range []key{due, silent} {
-		if q := p.byData[dataKey{k, sum}]; q != nil {
+// match returns the open request that a reply of a form belongs to, or nil. Of
+// an error, quote is what it quotes.
+func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
+	switch form {
+	case byhand.EchoReply:
+		k := asked(form, reply, nil, p.seed)
+		// With a source route the requester is where the route ends.
+		k.peer = reply.FinalDst()
+		return p.find(k)
+	case byhand.ICMPError:
+		if r := p.find(asked(form, quote, nil, p.seed)); r != nil {
+			return r
+		}
+		if isEcho(quote) {
+			return p.find(asked(byhand.EchoReply, quote, nil, p.seed))
+		}
+	case byhand.Reset, byhand.SynAck:
+		return p.findSegment(segment(form, reply))
+	case byhand.Advertisement:
+		return p.find(dataKey{key: key{form: form, peer: reply.Dst, local: byhand.NeighbourTarget(reply)}})
+	}
+	return nil
+}
+
+// find returns the open request of a key: one with the same sum if there is
+// one, else any; either way one that a reply is predicted to, if there is one;
+// among equals the oldest.
+func (p *pending) find(k dataKey) *request {
+	due, silent := k, k
+	due.replied, silent.replied = true, false
+	for _, k := range [...]dataKey{due, silent} {
+		if q := p.byData[k]; q != nil {
 			return q.first
 		}
 	}
-	for _, k := range []key{due, silent} {
-		if q := p.byKey[k]; q != nil {
+	for _, k := range [...]dataKey{due, silent} {
+		if q := p.byKey[k.key]; q != nil {
 			return q.first
 		}
+	}
+	return nil
+}
+
+// findSegment is find for segments: where silence is due, others on the same
+// ports may well bring a segment, so there the numbers must be the same too.
+func (p *pending) findSegment(k dataKey) *request {
+	due, silent := k, k
+	due.replied, silent.replied = true, false
+	for _, k := range [...]dataKey{due, silent} {
+		if q := p.byData[k]; q != nil {
+			return q.first
+		}
+	}
+	if q := p.byKey[due.key]; q != nil {
+		return q.first
 	}
 	return nil
 }
@@ -115,9 +156,12 @@ func (p *pending) match(reply *wire.Packet) *request {
 // settle takes a request out.
 func (p *pending) settle(r *request) {
 	p.byAge.remove(r)
-	remove(p.byKey, r.key, r)
+	remove(p.byKey, r.data.key, r)
 	remove(p.byData, r.data, r)
 	p.open--
+	if r.prediction.Expect == byhand.MustReply {
+		p.due--
+	}
 	p.bytes -= r.cost()
 }
 

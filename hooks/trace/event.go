@@ -54,6 +54,10 @@ const (
 	May Class = "may"
 )
 
+// A Requirement is how strongly an RFC asks for something (RFC 2119), as it
+// stands in traces: "must", "should", "may".
+type Requirement string
+
 // A Diff is one field in which a reply is not the one made by hand.
 type Diff struct {
 	Field string `json:"field"`
@@ -78,7 +82,9 @@ type Comparison struct {
 	// Due is what the reference host expected: "reply", "silence", or
 	// "either".
 	Due string
-	// Reason is why silence was due.
+	// Requirement is how strongly RFC asks for what was due.
+	Requirement Requirement
+	// Reason is why silence was due, or an error.
 	Reason string
 	// RFC is the rule behind what was due.
 	RFC string

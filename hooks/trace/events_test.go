@@ -99,6 +99,12 @@ func scenes(t testing.TB) []scene {
 	matched := replied(comparison(3, 1, trace.Match, "reply"), rfc4)
 	matched.RequestBytes, matched.ReplyByHand = sample(t, "echo-request"), sample(t, "echo-reply")
 
+	unreachable := replied(comparison(3, 1, trace.Match, "reply"), "RFC 1122 §4.1.3.1")
+	unreachable.Requirement, unreachable.Reason = "should", "closed-port"
+	unreachable.RequestBytes, unreachable.ReplyByHand = sample(t, "dns-query"), sample(t, "port-unreachable")
+	notSent := comparison(2, 1, trace.Missing, "reply")
+	notSent.Requirement = "should"
+
 	reassembled := in(2, "fragment-later", hooks.Answered)
 	reassembled.Checks[1] = wire.Check{Layer: wire.LayerICMPv4, Offset: 22, Seen: 0x54f5, Hand: 0x54f5, Verdict: wire.OK}
 	reassembled.NChecks, reassembled.Reassembled = 2, true
@@ -146,8 +152,12 @@ func scenes(t testing.TB) []scene {
 			spoiledRequest(hooks.Answered, ""), reply(),
 			replied(silent(comparison(3, 1, trace.Unexpected, "silence"), "bad-icmp-checksum", ""), "RFC 792")}},
 		{name: "unexpected, nothing was asked", events: []any{reply(), replied(comparison(3, 0, trace.Unexpected, "silence"), "")}},
+		{name: "unexpected, never allowed", events: []any{out(1, "port-unreachable"), replied(comparison(2, 0, trace.Unexpected, "silence"), "RFC 1122 §3.2.2")}},
 		{name: "either was allowed", events: []any{
 			in(1, "echo-request", hooks.Answered), reply(), replied(comparison(3, 1, trace.Match, "either"), rfc4)}},
+
+		{name: "an error, as by hand", events: []any{in(1, "dns-query", hooks.Answered), out(2, "port-unreachable"), unreachable}},
+		{name: "an error, missing", events: []any{in(1, "dns-query", hooks.Dropped, "closed-port"), silent(notSent, "closed-port", "RFC 1122 §4.1.3.1")}},
 
 		{name: "bad header checksum", events: []any{in(1, "bad-header-checksum", hooks.Dropped, "bad-ipv4-checksum")}},
 		{name: "guarded", events: []any{packet(1, hooks.Inbound, toGuard, hooks.Guarded, "guard-fragment-too-long")}},

@@ -149,6 +149,11 @@ func explanation(t testing.TB, e any) (told, line string) {
 			return "", ""
 		}
 		line = fmt.Sprintf("explanation of the reply to #%d", e.Request)
+		if reply := new(wire.Packet); reply.Decode(e.ReplyByHand) && reply.ICMP.Type != 0 && reply.ICMP.Type != 129 {
+			b.WriteString("The reply made by hand:\n\n")
+			err = wire.Explain(&b, e.ReplyByHand)
+			break
+		}
 		err = wire.ExplainReply(&b, e.RequestBytes, e.ReplyByHand)
 	}
 	if err != nil {

@@ -98,11 +98,13 @@ type jsonCompare struct {
 	Live      bool   `json:"live"`
 	Result    Result `json:"result"`
 	Due       string `json:"due"`
-	Reason    string `json:"reason,omitempty"`
-	RFC       string `json:"rfc,omitempty"`
-	LatencyUS *int64 `json:"latency_us,omitempty"`
-	Diffs     []Diff `json:"diffs"`
-	Explain   string `json:"explain,omitempty"`
+	// Requirement is of what was due.
+	Requirement Requirement `json:"requirement,omitempty"`
+	Reason      string      `json:"reason,omitempty"`
+	RFC         string      `json:"rfc,omitempty"`
+	LatencyUS   *int64      `json:"latency_us,omitempty"`
+	Diffs       []Diff      `json:"diffs"`
+	Explain     string      `json:"explain,omitempty"`
 }
 
 func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
@@ -152,7 +154,7 @@ func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
 func (r *jsonRenderer) compare(b []byte, c *Comparison) []byte {
 	j := jsonCompare{
 		Type: "compare", TS: stamp(c.Time), Seq: c.Seq, Request: c.Request, Responder: c.Responder, Live: c.Live,
-		Result: c.Result, Due: c.Due, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs,
+		Result: c.Result, Due: c.Due, Requirement: c.Requirement, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs,
 	}
 	if c.Replied && c.Request != 0 {
 		us := c.Latency.Microseconds()

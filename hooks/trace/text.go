@@ -79,12 +79,23 @@ func sentence(c *Comparison) string {
 	case Differ:
 		return fmt.Sprintf("%s answered #%d after %s not as by hand:", c.Responder, c.Request, duration(c.Latency))
 	case Missing:
-		return fmt.Sprintf("%s did not answer #%d, a reply was due (%s)", c.Responder, c.Request, c.RFC)
+		return fmt.Sprintf("%s did not answer #%d, a reply was due (%s)", c.Responder, c.Request, asked(c))
+	}
+	if c.Request == 0 && c.RFC != "" {
+		return fmt.Sprintf("%s sent an error about what no error may be sent about (%s)", c.Responder, c.RFC)
 	}
 	if c.Request == 0 {
 		return fmt.Sprintf("%s sent a reply to nothing that was asked", c.Responder)
 	}
 	return fmt.Sprintf("%s answered #%d, silence was due: %s (%s)", c.Responder, c.Request, c.Reason, c.RFC)
+}
+
+// asked cites the rule of what was due, and says if it is no more than a SHOULD.
+func asked(c *Comparison) string {
+	if c.Requirement == "should" {
+		return c.RFC + ", should"
+	}
+	return c.RFC
 }
 
 func duration(d time.Duration) string {
@@ -141,7 +152,13 @@ func explainReply(c *Comparison) string {
 		return ""
 	}
 	var b strings.Builder
-	_ = wire.ExplainReply(&b, c.RequestBytes, c.ReplyByHand) // as above
+	var reply wire.Packet
+	if reply.Decode(c.ReplyByHand); isEcho(&reply) {
+		_ = wire.ExplainReply(&b, c.RequestBytes, c.ReplyByHand) // as above
+	} else {
+		b.WriteString("The reply made by hand:\n\n")
+		_ = wire.Explain(&b, c.ReplyByHand) // as above
+	}
 	return b.String()
 }
 

@@ -3,5 +3,6 @@
 //
 // # Tour
 //
-//   - netstack.go: [Netstack], all there is.
+//   - netstack.go: [Netstack], which takes packets and gives them.
+//   - ports.go: its open ports and its rate limit.
 package comparetest

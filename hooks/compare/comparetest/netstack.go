@@ -12,6 +12,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"netstackd/hooks"
@@ -27,8 +28,9 @@ const queueLen = 256
 // A Netstack is netstack with addresses, on a link without an other end. One
 // goroutine at a time may send; the others must not take what it caused.
 type Netstack struct {
-	stack *stack.Stack
-	link  *channel.Endpoint
+	stack   *stack.Stack
+	link    *channel.Endpoint
+	sockets []tcpip.Endpoint
 }
 
 // New returns a running netstack behind a chain of hooks. Close it.
@@ -36,7 +38,7 @@ func New(ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Nets
 	n := &Netstack{
 		stack: stack.New(stack.Options{
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
-			TransportProtocols: []stack.TransportProtocolFactory{udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
+			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 			HandleLocal:        true,
 		}),
 		link: channel.New(queueLen, MTU, ""),
@@ -93,6 +95,9 @@ func (n *Netstack) Outbound() [][]byte {
 
 // Close ends netstack.
 func (n *Netstack) Close() {
+	for _, s := range n.sockets {
+		s.Close()
+	}
 	n.stack.Destroy()
 	n.link.Close()
 }
