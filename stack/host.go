@@ -160,7 +160,7 @@ func (h *Host) serve(s *service, ep tcpip.Endpoint, wq *waiter.Queue) {
 		s.listener.idled.Add(1)
 	}
 	if err != nil && !errors.Is(err, os.ErrClosed) {
-		h.log.WithFields(logrus.Fields{"service": s.name, "remote": conn.remote()}).
+		h.log.WithFields(logrus.Fields{"service": s.name, "remote": conn.from}).
 			WithError(err).Debug("connection ended early")
 	}
 	conn.close(err == nil)

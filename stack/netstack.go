@@ -25,7 +25,7 @@ const (
 	// up to bufferMax. The start is large because a TUN has next to no delay
 	// but hands over 64 KiB at once; the end allows 8 Gbit/s over 8 ms.
 	bufferMin     = 4 << 10
-	bufferDefault = 1 << 20
+	bufferDefault = 256 << 10
 	bufferMax     = 8 << 20
 
 	// datagramBuffer bounds what a UDP socket queues, in bytes of payload.

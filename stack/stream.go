@@ -33,6 +33,7 @@ var (
 // there is something to read.
 type stream struct {
 	ep    tcpip.Endpoint
+	from  string // the client, for the log
 	wq    *waiter.Queue
 	entry waiter.Entry
 
@@ -51,7 +52,7 @@ type stream struct {
 
 // newStream takes over ep, which its caller must not use any more.
 func newStream(ep tcpip.Endpoint, wq *waiter.Queue, idle time.Duration, done <-chan struct{}) *stream {
-	s := &stream{ep: ep, wq: wq, idle: idle, done: done, timer: time.NewTimer(idle)}
+	s := &stream{ep: ep, from: remoteOf(ep), wq: wq, idle: idle, done: done, timer: time.NewTimer(idle)}
 	s.timer.Stop()
 	s.entry, s.ready = waiter.NewChannelEntry(
 		waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
@@ -183,9 +184,6 @@ func (s *stream) close(graceful bool) {
 	}
 	reset(s.ep)
 }
-
-// remote is the client, for the log.
-func (s *stream) remote() string { return remoteOf(s.ep) }
 
 func remoteOf(ep tcpip.Endpoint) string {
 	a, terr := ep.GetRemoteAddress()

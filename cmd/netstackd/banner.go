@@ -44,19 +44,28 @@ func announce(log logrus.FieldLogger, cfg *config.Config, device string) {
 		"services": services,
 	}).Info("host is up")
 	for _, p := range cfg.Addresses {
-		log.Infof("try: ping %s", p.Addr())
+		log.Infof("try: ping %s", reachable(p.Addr(), device))
 	}
 	for _, s := range cfg.Services {
 		if s == "http" {
-			log.Infof("try: curl http://%s/", hostPart(cfg.Addresses[0].Addr()))
+			log.Infof("try: curl http://%s/", hostPart(reachable(cfg.Addresses[0].Addr(), device)))
 		}
 	}
 }
 
-// hostPart writes an address as a URL has it.
+// reachable is an address as the kernel's side reaches it: a link-local one
+// needs the device's name.
+func reachable(a netip.Addr, device string) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return a.WithZone(device)
+	}
+	return a
+}
+
+// hostPart writes an address as a URL has it (RFC 3986 §3.2.2, RFC 6874 §2).
 func hostPart(a netip.Addr) string {
 	if a.Is6() {
-		return fmt.Sprintf("[%s]", a)
+		return fmt.Sprintf("[%s]", strings.ReplaceAll(a.String(), "%", "%25"))
 	}
 	return a.String()
 }

@@ -16,8 +16,9 @@ import (
 	"netstackd/hooks/wire"
 )
 
-// errExplainUsage is what explain says when it is given nothing.
-var errExplainUsage = errors.New("explain what? give a packet in hex, or a capture, as in: netstackd explain 4500001c… or netstackd explain file.pcapng 'icmp'")
+// errExplainUsage is wrapped by what explain says of arguments that make no
+// sense.
+var errExplainUsage = errors.New("give a packet in hex, or a capture, as in: netstackd explain 4500001c… or netstackd explain file.pcapng 'icmp'")
 
 // explain writes what the packets of a capture say, or the one given in hex,
 // byte by byte, and for an echo request how its reply is built. It needs no
@@ -40,7 +41,7 @@ func explainTo(w io.Writer, args []string) error {
 	}
 	packet, err := capture.ParseHex(strings.Join(args, " "))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, errExplainUsage)
 	}
 	return explainPacket(w, packet)
 }
@@ -48,7 +49,7 @@ func explainTo(w io.Writer, args []string) error {
 func explainCapture(w io.Writer, path, expression string) error {
 	match, err := filter.Compile(expression)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", err, errExplainUsage)
 	}
 	for c, err := range capture.Packets(path) {
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -51,23 +52,33 @@ func run(args []string) int {
 		return exitOK
 	}
 	if err := serve(cfg, errs); err != nil {
-		// Joined errors come in lines; a failure is one.
-		fmt.Fprintln(errs, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		if cfg.LogJSON {
+			newLog(cfg, errs).Error(oneLine(err))
+		} else {
+			fmt.Fprintln(errs, "netstackd:", oneLine(err))
+		}
 		return exitFailure
 	}
 	return exitOK
 }
 
+// oneLine is an error's text: joined errors come in lines, a failure is one.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
 // runExplain is the command that needs no device.
 func runExplain(args []string, errs io.Writer) int {
+	if len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		fmt.Print(config.Usage)
+		return exitOK
+	}
 	err := explain(os.Stdout, args)
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE): // a pager that was left
 		return exitOK
 	case errors.Is(err, errExplainUsage):
-		fmt.Fprintln(errs, "netstackd:", err)
+		fmt.Fprintln(errs, "netstackd:", oneLine(err))
 		return exitUsage
 	}
-	fmt.Fprintln(errs, "netstackd:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintln(errs, "netstackd:", oneLine(err))
 	return exitFailure
 }

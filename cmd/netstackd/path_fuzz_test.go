@@ -271,11 +271,17 @@ func (r *rig) send(t *testing.T, packets [][]byte) {
 	r.ping(t, kernel6, own6)
 }
 
-// hear waits for the replies that are due, for netstack answers TCP in its own
-// time. One that does not come is for others to complain of.
+// hear waits for the replies that are due, and then until none comes any more,
+// due or not, for netstack answers TCP in its own time. One that does not come
+// is for others to complain of.
 func (r *rig) hear() {
 	for begin := time.Now(); r.pipeline.comparer.Awaited() > 0 && time.Since(begin) < time.Second; {
 		time.Sleep(time.Millisecond)
+	}
+	for last, now := ^uint64(0), uint64(0); now != last; {
+		last = now
+		time.Sleep(20 * time.Millisecond)
+		now = r.endpoint.Counters().OutPackets
 	}
 }
 

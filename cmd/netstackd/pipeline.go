@@ -173,10 +173,10 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 	s := summarize(p.ledger.Totals(), compared)
 	for _, some := range drops {
 		for reason, n := range some {
-			s.Drops[reason] += n
+			s.Elsewhere[reason] += n
 		}
 	}
-	maps.DeleteFunc(s.Drops, func(_ string, n uint64) bool { return n == 0 })
+	maps.DeleteFunc(s.Elsewhere, func(_ string, n uint64) bool { return n == 0 })
 	var err error
 	if p.capture != nil {
 		err = p.capture.Close(tracePatience)
@@ -192,7 +192,7 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 
 // summarize puts the counts into the form of the summary.
 func summarize(t hooks.Totals, c compare.Counts) *trace.Summary {
-	s := &trace.Summary{Drops: t.Drops}
+	s := &trace.Summary{Drops: t.Drops, Elsewhere: map[string]uint64{}}
 	s.Packets.In, s.Packets.Out = t.In, t.Out
 	s.Checksums.OK, s.Checksums.Bad = t.Verdicts["ok"], t.Verdicts["bad"]
 	s.Checksums.Partial, s.Checksums.Absent = t.Verdicts["partial"], t.Verdicts["absent"]

@@ -138,7 +138,7 @@ func TestPipeline(t *testing.T) {
 	if s.Compare.Match != 1 || s.Fates.In[hooks.Answered] != 1 || s.TraceLost != 0 {
 		t.Errorf("summary %+v, want one match", s)
 	}
-	if diff := cmp.Diff(map[string]uint64{"link-malformed": 3, "service-low-source-port": 2}, s.Drops); diff != "" {
+	if diff := cmp.Diff(map[string]uint64{"link-malformed": 3, "service-low-source-port": 2}, s.Elsewhere); diff != "" {
 		t.Errorf("drops of all rooms (-want +got):\n%s", diff)
 	}
 	checkMode(t, file, 0o600)

@@ -19,15 +19,21 @@ import (
 	"netstackd/stack"
 )
 
-// shutdownPatience is how long an orderly end may take before the process ends
-// without one.
-const shutdownPatience = 15 * time.Second
+const (
+	// shutdownPatience is how long an orderly end may take before the process
+	// ends without one.
+	shutdownPatience = 15 * time.Second
+	// signalGrace is how long after the first signal a second one does not yet
+	// mean impatience.
+	signalGrace = time.Second
+)
 
 // serve runs the host until a signal ends it, which is no error, or until its
 // device is gone. It logs to errs, and writes the summary there.
 func serve(cfg *config.Config, errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	// A terminal that hangs up ends the host as orderly as the other two.
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	// A reader of the trace that goes away costs trace lines, not the host.
 	signal.Ignore(syscall.SIGPIPE)
@@ -50,18 +56,29 @@ func serve(cfg *config.Config, errs io.Writer) error {
 	ended := make(chan error, 1)
 	go func() {
 		summary, err := h.takeDown(log)
-		if !h.pipeline.shared || summary.TraceLost > 0 {
+		switch {
+		case cfg.LogJSON:
+			log.WithField("summary", summary).Info("summary")
+		case !h.pipeline.shared || summary.TraceLost > 0:
 			fmt.Fprint(errs, summary.Text())
 		}
 		ended <- err
 	}()
-	select {
-	case err := <-ended:
-		return errors.Join(cause, err)
-	case <-signals:
-		return errors.Join(cause, errors.New("end: interrupted a second time, not waiting any longer"))
-	case <-time.After(shutdownPatience):
-		return errors.Join(cause, fmt.Errorf("end: not done after %v, not waiting any longer", shutdownPatience))
+	begun := time.Now()
+	overdue := time.After(shutdownPatience)
+	for {
+		select {
+		case err := <-ended:
+			return errors.Join(cause, err)
+		case <-signals:
+			// One that comes at once is the same wish said twice: timeout(1)
+			// signals its child and its group.
+			if time.Since(begun) > signalGrace {
+				return errors.Join(cause, errors.New("end: interrupted a second time, not waiting any longer"))
+			}
+		case <-overdue:
+			return errors.Join(cause, fmt.Errorf("end: not done after %v, not waiting any longer", shutdownPatience))
+		}
 	}
 }
 

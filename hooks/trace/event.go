@@ -126,7 +126,12 @@ type Summary struct {
 		In  map[hooks.Fate]uint64 `json:"in"`
 		Out map[hooks.Fate]uint64 `json:"out"`
 	} `json:"fates"`
-	Drops     map[string]uint64 `json:"drops"`
+	// Drops are the reasons of the packets dropped and guarded, which they
+	// add up to.
+	Drops map[string]uint64 `json:"drops"`
+	// Elsewhere are the reasons of what was lost before the hooks saw it, or
+	// after they had let it pass: by the link, a service, an injected fault.
+	Elsewhere map[string]uint64 `json:"elsewhere,omitempty"`
 	TraceLost uint64            `json:"trace_lost"`
 }
 

@@ -121,6 +121,9 @@ func (s *Summary) Text() string {
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		fmt.Fprintf(&b, "dropped: %d %s\n", s.Drops[reason], reason)
 	}
+	for _, reason := range slices.Sorted(maps.Keys(s.Elsewhere)) {
+		fmt.Fprintf(&b, "lost elsewhere: %d %s\n", s.Elsewhere[reason], reason)
+	}
 	if s.TraceLost > 0 {
 		fmt.Fprintf(&b, "trace events lost: %d\n", s.TraceLost)
 	}
