@@ -65,6 +65,11 @@ type Comparer struct {
 	mu      sync.Mutex
 	seq     uint64
 	pending pending
+	// late are first fragments whose datagrams did not become whole: of another
+	// age than what is pending, so in a queue of their own.
+	late pending
+	// timeouts is what overdue works with, to be used again.
+	timeouts []byhand.Timeout
 	// outward puts fragmented replies together.
 	outward byhand.Reassembler
 	counts  Counts
@@ -88,7 +93,7 @@ func New(cfg Config) *Comparer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Comparer{cfg: cfg, pending: newPending(), quit: make(chan struct{})}
+	return &Comparer{cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{})}
 }
 
 // Start starts the goroutine that settles what is past its deadline.
@@ -152,6 +157,10 @@ func (c *Comparer) Sweep(now time.Time) {
 	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
 		c.expire(r, now)
 	}
+	for r := c.late.oldest(); r != nil && !r.deadline.After(now); r = c.late.oldest() {
+		c.expireLate(r, now)
+	}
+	c.overdue(now)
 }
 
 // Inbound predicts what the packet calls for.
@@ -163,6 +172,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
+	c.cfg.Host.Mark(seen.Seq)
 	prediction := c.cfg.Host.Inbound(&p.Packet, p.Checks(), p.Time)
 	if prediction.Reassembled {
 		c.addReassembled(&seen, &prediction.Request)
@@ -295,6 +305,9 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 		quote = quoted(reply)
 	}
 	r := c.pending.match(reply, quote, form)
+	if r == nil && form == byhand.ICMPError {
+		r = c.late.match(reply, quote, form)
+	}
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
 		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
@@ -377,6 +390,10 @@ func (c *Comparer) forget(r *request, now time.Time) {
 
 // settle ends a request's wait and reports its packet.
 func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
+	if r.late {
+		c.late.settle(r)
+		return
+	}
 	c.pending.settle(r)
 	r.seen.Fate, r.seen.Reason = fate, reason
 	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)

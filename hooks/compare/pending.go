@@ -28,6 +28,9 @@ type request struct {
 	// excuses is how many such replies netstack had kept back when the request
 	// came.
 	excuses uint64
+	// late says that the request is a first fragment whose datagram did not
+	// become whole: its own fate was settled when it came.
+	late bool
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
