@@ -127,7 +127,7 @@ func (c *Comparer) Close() {
 	defer c.mu.Unlock()
 	now := c.cfg.Now()
 	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
-		if f := r.prediction.Form; r.prediction.Reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
+		if f := r.due.form; r.due.reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
 			// Netstack takes segments in its own time, and had not enough.
 			c.forget(r, now)
 			continue
@@ -182,11 +182,11 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 		p.Expect(hooks.Dropped, prediction.Reason)
 		seen.Fate, seen.Reason = p.Fate, p.Reason
 		if prediction.Form != byhand.NoForm {
-			c.wait(p, seen, prediction)
+			c.wait(p, &seen, &prediction)
 			return
 		}
 	case byhand.MustReply, byhand.MayReply:
-		c.wait(p, seen, prediction)
+		c.wait(p, &seen, &prediction)
 		return
 	}
 	c.cfg.Tracer.Packet(seen)
@@ -262,21 +262,19 @@ func (c *Comparer) addReassembled(seen *trace.Packet, whole *wire.Packet) {
 }
 
 // wait opens a request.
-func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Prediction) {
+func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.Prediction) {
 	p.Hold()
 	whole := &prediction.Request
 	r := &request{
-		seen:       seen,
-		prediction: prediction,
-		freedoms:   Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
-		deadline:   c.cfg.Now().Add(c.cfg.Deadline),
+		seen:     *seen,
+		freedoms: Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
+		deadline: c.cfg.Now().Add(c.cfg.Deadline),
 	}
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}
 	r.excuses = c.excuses(prediction.Form)
-	c.pending.add(r, whole)
-	r.prediction.Request = wire.Packet{}
+	c.pending.add(r, prediction)
 	for c.pending.full() {
 		c.forget(c.pending.oldest(), p.Time)
 	}
@@ -332,11 +330,11 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	}
 	e := c.event(r, p.Time)
 	e.Replied, e.Latency = true, p.Time.Sub(r.seen.Time)
-	if r.prediction.Expect == byhand.Silence {
+	if r.due.expect == byhand.Silence {
 		e.Result = trace.Unexpected
 	} else {
 		var hand wire.Packet
-		hand.Decode(r.prediction.Reply)
+		hand.Decode(r.due.reply)
 		e.Diffs = Diff(reply, &hand, r.freedoms)
 		e.Result = trace.Match
 		if weighs(e.Diffs) {
@@ -345,7 +343,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	}
 	c.settle(r, hooks.Answered, "")
 	c.cfg.Tracer.Packet(seen)
-	doubt := r.prediction.Doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
 	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
@@ -362,20 +360,20 @@ func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
 // expire settles a request that got no reply in time.
 func (c *Comparer) expire(r *request, now time.Time) {
 	e := c.event(r, now)
-	switch r.prediction.Expect {
+	switch r.due.expect {
 	case byhand.Silence:
 		e.Result = trace.Match
-		c.settle(r, hooks.Dropped, r.prediction.Reason)
+		c.settle(r, hooks.Dropped, r.due.reason)
 	case byhand.MustReply:
 		e.Result = trace.Missing
-		c.settle(r, r.fate(), r.prediction.Reason)
-		if c.excuses(r.prediction.Form) != r.excuses {
+		c.settle(r, r.fate(), r.due.reason)
+		if c.excuses(r.due.form) != r.excuses {
 			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
 			// (f)), and so is every bound of what a host holds.
 			return
 		}
 	default:
-		c.settle(r, r.fate(), r.prediction.Reason)
+		c.settle(r, r.fate(), r.due.reason)
 		return // silence was allowed: nothing to report
 	}
 	c.report(e)
@@ -384,7 +382,7 @@ func (c *Comparer) expire(r *request, now time.Time) {
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
-	c.settle(r, r.fate(), r.prediction.Reason)
+	c.settle(r, r.fate(), r.due.reason)
 	c.counts.Unjudged++
 }
 
@@ -403,11 +401,11 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 // event begins the event of a comparison.
 func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	e := trace.Comparison{
-		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
-		Requirement:  trace.Requirement(r.prediction.Requirement),
+		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
+		Requirement:  trace.Requirement(r.due.requirement),
 		RequestBytes: r.bytes,
 	}
-	switch r.prediction.Expect {
+	switch r.due.expect {
 	case byhand.Silence:
 		e.Due = dueSilence
 	case byhand.MustReply:
@@ -416,7 +414,7 @@ func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 		e.Due = dueEither
 	}
 	if c.cfg.Tracer.WantsBytes() {
-		e.ReplyByHand = r.prediction.Reply
+		e.ReplyByHand = r.due.reply
 	}
 	return e
 }

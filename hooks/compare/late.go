@@ -14,17 +14,15 @@ func (c *Comparer) overdue(now time.Time) {
 	for i := range c.timeouts {
 		t := &c.timeouts[i]
 		r := &request{
-			seen:       trace.Packet{Time: t.Since, Seq: t.Mark},
-			prediction: t.Prediction,
-			excuses:    c.excuses(byhand.ICMPError),
-			deadline:   t.Until.Add(c.cfg.Deadline),
-			late:       true,
+			seen:     trace.Packet{Time: t.Since, Seq: t.Mark},
+			excuses:  c.excuses(byhand.ICMPError),
+			deadline: t.Until.Add(c.cfg.Deadline),
+			late:     true,
 		}
 		if c.cfg.Tracer.WantsBytes() {
 			r.bytes = t.Request.Bytes
 		}
-		c.late.add(r, &t.Request)
-		r.prediction.Request.Bytes = nil
+		c.late.add(r, &t.Prediction)
 		*t = byhand.Timeout{}
 	}
 }
@@ -32,7 +30,7 @@ func (c *Comparer) overdue(now time.Time) {
 // expireLate settles a datagram of which no time exceeded has told.
 func (c *Comparer) expireLate(r *request, now time.Time) {
 	c.late.settle(r)
-	if r.prediction.Expect != byhand.MustReply || c.excuses(byhand.ICMPError) != r.excuses || c.cfg.Host.Doubts(now) {
+	if r.due.expect != byhand.MustReply || c.excuses(byhand.ICMPError) != r.excuses || c.cfg.Host.Doubts(now) {
 		return // none had to, or its last fragment came just in time
 	}
 	e := c.event(r, now)
