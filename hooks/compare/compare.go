@@ -275,6 +275,12 @@ func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.
 	}
 	r.excuses = c.excuses(prediction.Form)
 	c.pending.add(r, prediction)
+	// In a flood netstack keeps errors back, and what they were due to need not
+	// wait any longer: a late one would go unjudged.
+	for o := c.pending.oldest(); c.pending.open > crowd && o.due.form == byhand.ICMPError && o.due.expect != byhand.Silence &&
+		c.excuses(byhand.ICMPError) != o.excuses; o = c.pending.oldest() {
+		c.expire(o, p.Time)
+	}
 	for c.pending.full() {
 		c.forget(c.pending.oldest(), p.Time)
 	}

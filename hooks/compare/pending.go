@@ -15,6 +15,8 @@ import (
 const (
 	maxPending      = 1 << 16
 	maxPendingBytes = 64 << 20
+	// crowd is how many may wait for errors that netstack keeps back.
+	crowd = 1 << 12
 )
 
 // A request is a packet that a reply is due to, or must not come to, and whose
