@@ -23,6 +23,11 @@ type datagram struct {
 	// header is what comes before the data: the first fragment's headers,
 	// without any fragment header.
 	header []byte
+	// first is the start of the first fragment as it came, as much as an error
+	// quotes, and mark its number; told says that its timeout was predicted.
+	first []byte
+	mark  uint64
+	told  bool
 	// doubt says that another host may make something else of the same
 	// fragments.
 	doubt bool
@@ -81,7 +86,12 @@ func (d *datagram) add(f piece) Outcome {
 		if f.nextAt != 0 {
 			d.header[f.nextAt] = f.next
 		}
-		d.cost += len(d.header)
+		quote := maxQuote4
+		if d.version == 6 {
+			quote = maxQuote6
+		}
+		d.first, d.mark = slices.Clone(f.raw[:min(len(f.raw), quote)]), f.mark
+		d.cost += len(d.header) + len(d.first)
 	}
 	return Incomplete
 }

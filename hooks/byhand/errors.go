@@ -12,6 +12,7 @@ const (
 	codeProtocolUnreachable = 2 // destination unreachable, ICMPv4
 	codePortUnreachable     = 3 // destination unreachable, ICMPv4
 	codePortUnreachable6    = 4 // destination unreachable, ICMPv6
+	codeReassembly          = 1 // time exceeded, of either family
 	codeErroneousField      = 0 // parameter problem, ICMPv6
 	codeUnknownNextHeader   = 1 // parameter problem, ICMPv6
 	codeUnknownOption       = 2 // parameter problem, ICMPv6

@@ -88,6 +88,7 @@ const (
 	ReasonNotOurs              = "not-ours"
 	ReasonFragmentOverlap      = "fragment-overlap"
 	ReasonReassemblyTooLong    = "reassembly-too-long"
+	ReasonReassemblyTimeout    = "reassembly-timeout"
 	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
 	ReasonRoutingHeader        = "routing-header"
 	ReasonMisplacedExtension   = "misplaced-extension-header"
@@ -112,6 +113,7 @@ func DropReasons() map[string]string {
 		ReasonNotOurs:              "the destination is not an address of this host (RFC 1122 §3.2.1.3)",
 		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4; over IPv4 as hosts do, RFC 791 §3.2 leaves it open)",
 		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
+		ReasonReassemblyTimeout:    "the rest of the datagram did not come in time (RFC 1122 §3.3.2, RFC 8200 §4.5)",
 		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",
 		ReasonRoutingHeader:        "a routing header has segments left (RFC 8200 §4.4, RFC 5095 §3)",
 		ReasonMisplacedExtension:   "a hop-by-hop header is not the first (RFC 8200 §4.1)",

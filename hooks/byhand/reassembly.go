@@ -68,6 +68,8 @@ type Reassembler struct {
 	held int
 	// doubtful is until when another host may hold other fragments.
 	doubtful time.Time
+	// mark is the number of the packet that comes next.
+	mark uint64
 }
 
 // A datagramKey tells the datagrams of fragments apart: protocol counts over
@@ -83,6 +85,7 @@ type datagramKey struct {
 func (r *Reassembler) Add(p *wire.Packet, now time.Time) ([]byte, Outcome) {
 	r.expire(now)
 	f, ok := dissect(p)
+	f.raw, f.mark = p.Bytes, r.mark
 	if !ok || len(f.data) == 0 {
 		return nil, Empty
 	}
@@ -225,6 +228,9 @@ type piece struct {
 	next   byte
 	nextAt int
 	data   []byte
+	// raw is the whole packet, and mark its number.
+	raw  []byte
+	mark uint64
 	// open says that a host is free to discard the fragment: it is not the
 	// first and has IPv4 options, which may be checked, or it is the first and
 	// does not reach to the end of the upper layer's header.

@@ -65,6 +65,11 @@ type Comparer struct {
 	mu      sync.Mutex
 	seq     uint64
 	pending pending
+	// late are first fragments whose datagrams did not become whole: of another
+	// age than what is pending, so in a queue of their own.
+	late pending
+	// timeouts is what overdue works with, to be used again.
+	timeouts []byhand.Timeout
 	// outward puts fragmented replies together.
 	outward byhand.Reassembler
 	counts  Counts
@@ -88,7 +93,7 @@ func New(cfg Config) *Comparer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Comparer{cfg: cfg, pending: newPending(), quit: make(chan struct{})}
+	return &Comparer{cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{})}
 }
 
 // Start starts the goroutine that settles what is past its deadline.
@@ -122,7 +127,7 @@ func (c *Comparer) Close() {
 	defer c.mu.Unlock()
 	now := c.cfg.Now()
 	for r := c.pending.oldest(); r != nil; r = c.pending.oldest() {
-		if f := r.prediction.Form; r.prediction.Reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
+		if f := r.due.form; r.due.reply != nil && (f == byhand.Reset || f == byhand.SynAck) && r.deadline.After(now) {
 			// Netstack takes segments in its own time, and had not enough.
 			c.forget(r, now)
 			continue
@@ -152,6 +157,10 @@ func (c *Comparer) Sweep(now time.Time) {
 	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
 		c.expire(r, now)
 	}
+	for r := c.late.oldest(); r != nil && !r.deadline.After(now); r = c.late.oldest() {
+		c.expireLate(r, now)
+	}
+	c.overdue(now)
 }
 
 // Inbound predicts what the packet calls for.
@@ -163,6 +172,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
+	c.cfg.Host.Mark(seen.Seq)
 	prediction := c.cfg.Host.Inbound(&p.Packet, p.Checks(), p.Time)
 	if prediction.Reassembled {
 		c.addReassembled(&seen, &prediction.Request)
@@ -172,11 +182,11 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 		p.Expect(hooks.Dropped, prediction.Reason)
 		seen.Fate, seen.Reason = p.Fate, p.Reason
 		if prediction.Form != byhand.NoForm {
-			c.wait(p, seen, prediction)
+			c.wait(p, &seen, &prediction)
 			return
 		}
 	case byhand.MustReply, byhand.MayReply:
-		c.wait(p, seen, prediction)
+		c.wait(p, &seen, &prediction)
 		return
 	}
 	c.cfg.Tracer.Packet(seen)
@@ -253,21 +263,25 @@ func (c *Comparer) addReassembled(seen *trace.Packet, whole *wire.Packet) {
 }
 
 // wait opens a request.
-func (c *Comparer) wait(p *hooks.Packet, seen trace.Packet, prediction byhand.Prediction) {
+func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.Prediction) {
 	p.Hold()
 	whole := &prediction.Request
 	r := &request{
-		seen:       seen,
-		prediction: prediction,
-		freedoms:   Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
-		deadline:   c.cfg.Now().Add(c.cfg.Deadline),
+		seen:     *seen,
+		freedoms: Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
+		deadline: c.cfg.Now().Add(c.cfg.Deadline),
 	}
 	if c.cfg.Tracer.WantsBytes() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}
 	r.excuses = c.excuses(prediction.Form)
-	c.pending.add(r, whole)
-	r.prediction.Request = wire.Packet{}
+	c.pending.add(r, prediction)
+	// In a flood netstack keeps errors back, and what they were due to need not
+	// wait any longer: a late one would go unjudged.
+	for o := c.pending.oldest(); c.pending.open > crowd && o.due.form == byhand.ICMPError && o.due.expect != byhand.Silence &&
+		c.excuses(byhand.ICMPError) != o.excuses; o = c.pending.oldest() {
+		c.expire(o, p.Time)
+	}
 	for c.pending.full() {
 		c.forget(c.pending.oldest(), p.Time)
 	}
@@ -296,6 +310,9 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 		quote = quoted(reply)
 	}
 	r := c.pending.match(reply, quote, form)
+	if r == nil && form == byhand.ICMPError {
+		r = c.late.match(reply, quote, form)
+	}
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
 		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
@@ -321,11 +338,11 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	e := c.event(r, p.Time)
 	e.Replied, e.Latency = true, p.Time.Sub(r.seen.Time)
 	e.Untraced = e.Untraced && seen.Untraced
-	if r.prediction.Expect == byhand.Silence {
+	if r.due.expect == byhand.Silence {
 		e.Result = trace.Unexpected
 	} else {
 		var hand wire.Packet
-		hand.Decode(r.prediction.Reply)
+		hand.Decode(r.due.reply)
 		e.Diffs = Diff(reply, &hand, r.freedoms)
 		e.Result = trace.Match
 		if weighs(e.Diffs) {
@@ -334,7 +351,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen trace.Packet, reply *wire.Packet,
 	}
 	c.settle(r, hooks.Answered, "")
 	c.cfg.Tracer.Packet(seen)
-	doubt := r.prediction.Doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
 	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
@@ -351,20 +368,20 @@ func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
 // expire settles a request that got no reply in time.
 func (c *Comparer) expire(r *request, now time.Time) {
 	e := c.event(r, now)
-	switch r.prediction.Expect {
+	switch r.due.expect {
 	case byhand.Silence:
 		e.Result = trace.Match
-		c.settle(r, hooks.Dropped, r.prediction.Reason)
+		c.settle(r, hooks.Dropped, r.due.reason)
 	case byhand.MustReply:
 		e.Result = trace.Missing
-		c.settle(r, r.fate(), r.prediction.Reason)
-		if c.excuses(r.prediction.Form) != r.excuses {
+		c.settle(r, r.fate(), r.due.reason)
+		if c.excuses(r.due.form) != r.excuses {
 			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
 			// (f)), and so is every bound of what a host holds.
 			return
 		}
 	default:
-		c.settle(r, r.fate(), r.prediction.Reason)
+		c.settle(r, r.fate(), r.due.reason)
 		return // silence was allowed: nothing to report
 	}
 	c.report(e)
@@ -373,12 +390,16 @@ func (c *Comparer) expire(r *request, now time.Time) {
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
-	c.settle(r, r.fate(), r.prediction.Reason)
+	c.settle(r, r.fate(), r.due.reason)
 	c.counts.Unjudged++
 }
 
 // settle ends a request's wait and reports its packet.
 func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
+	if r.late {
+		c.late.settle(r)
+		return
+	}
 	c.pending.settle(r)
 	r.seen.Fate, r.seen.Reason = fate, reason
 	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)
@@ -388,11 +409,11 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 // event begins the event of a comparison.
 func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	e := trace.Comparison{
-		Time: now, Request: r.seen.Seq, Reason: r.prediction.Reason, RFC: r.prediction.RFC,
-		Requirement:  trace.Requirement(r.prediction.Requirement),
+		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
+		Requirement:  trace.Requirement(r.due.requirement),
 		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
 	}
-	switch r.prediction.Expect {
+	switch r.due.expect {
 	case byhand.Silence:
 		e.Due = dueSilence
 	case byhand.MustReply:
@@ -401,7 +422,7 @@ func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 		e.Due = dueEither
 	}
 	if c.cfg.Tracer.WantsBytes() {
-		e.ReplyByHand = r.prediction.Reply
+		e.ReplyByHand = r.due.reply
 	}
 	return e
 }

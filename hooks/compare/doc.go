@@ -7,6 +7,7 @@
 //     the way out, and tells the tracer about each packet once its fate is
 //     settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
+//   - late.go: datagrams whose fragments never all came, and the error about them.
 //   - key.go: what reply is this, and to what: an echo reply to an echo, an
 //     ICMP error to what it quotes, a segment to its connection's.
 //   - diff.go, diff_error.go, diff_segment.go: [Diff], two replies field by field, with the

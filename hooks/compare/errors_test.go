@@ -194,6 +194,27 @@ func TestMissingError(t *testing.T) {
 	}
 }
 
+// TestErrorFlood: of datagrams whose errors netstack keeps back not more wait
+// than a crowd, and none is said to be missing or forgotten.
+func TestErrorFlood(t *testing.T) {
+	j := newServing(t, true)
+	const n, crowd = 20_000, 1 << 12
+	packet := datagram(peer4, host4, 81, 400)
+	for range n {
+		j.ping(packet)
+		if open := j.comparer.Awaited(); open > crowd {
+			t.Fatalf("%d wait", open)
+		}
+	}
+	got := j.settle(t)
+	if got.Match == 0 || got.Differ+got.Missing+got.Unexpected+got.Unjudged > 0 {
+		t.Errorf("%+v", got)
+	}
+	if dropped := j.ledger.Totals().Drops[byhand.ReasonClosedPort]; dropped+got.Match != n {
+		t.Errorf("%d dropped, %d answered, of %d", dropped, got.Match, n)
+	}
+}
+
 // TestStrayErrors: an error that quotes what is not known is not judged, but
 // for those that may never be sent.
 func TestStrayErrors(t *testing.T) {

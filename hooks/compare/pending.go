@@ -15,19 +15,23 @@ import (
 const (
 	maxPending      = 1 << 16
 	maxPendingBytes = 64 << 20
+	// crowd is how many may wait for errors that netstack keeps back.
+	crowd = 1 << 12
 )
 
 // A request is a packet that a reply is due to, or must not come to, and whose
 // fate is not settled.
 type request struct {
-	data dataKey
-	seen trace.Packet
-	// prediction's Request is cleared: its bytes are not ours.
-	prediction byhand.Prediction
-	freedoms   Freedoms
+	data     dataKey
+	seen     trace.Packet
+	due      due
+	freedoms Freedoms
 	// excuses is how many such replies netstack had kept back when the request
 	// came.
 	excuses uint64
+	// late says that the request is a first fragment whose datagram did not
+	// become whole: its own fate was settled when it came.
+	late bool
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
@@ -35,10 +39,25 @@ type request struct {
 	in [queueKinds]place
 }
 
+// A due is what a prediction says, without the packet that it is about: many
+// wait at a time.
+type due struct {
+	expect      byhand.Expectation
+	form        byhand.Form
+	requirement byhand.Requirement
+	reason, rfc string
+	doubt       bool
+	reply       []byte
+}
+
+func dueOf(pr *byhand.Prediction) due {
+	return due{pr.Expect, pr.Form, pr.Requirement, pr.Reason, pr.RFC, pr.Doubt, pr.Reply}
+}
+
 // fate is that of a request without a reply: what an error would have told of
 // is dropped, with or without one.
 func (r *request) fate() hooks.Fate {
-	if r.prediction.Reason != "" {
+	if r.due.reason != "" {
 		return hooks.Dropped
 	}
 	return hooks.Delivered
@@ -46,7 +65,7 @@ func (r *request) fate() hooks.Fate {
 
 // cost is what a request keeps in memory beside itself, in bytes.
 func (r *request) cost() int {
-	return len(r.prediction.Reply) + len(r.bytes) + len(r.seen.Packet.Bytes)
+	return len(r.due.reply) + len(r.bytes) + len(r.seen.Packet.Bytes)
 }
 
 // pending holds the open requests. Nothing it does takes longer for a crowd,
@@ -69,20 +88,20 @@ func newPending() pending {
 	}
 }
 
-// add opens a request with the key of whole, the datagram that it is.
-func (p *pending) add(r *request, whole *wire.Packet) {
-	expected := r.prediction.Reply
+// add opens a request for what is predicted.
+func (p *pending) add(r *request, prediction *byhand.Prediction) {
+	expected := prediction.Reply
 	if expected == nil {
-		expected = r.prediction.Forbidden
+		expected = prediction.Forbidden
 	}
-	r.data = asked(r.prediction.Form, whole, expected, p.seed)
-	r.data.replied = r.prediction.Reply != nil
-	r.prediction.Forbidden = nil
+	r.due = dueOf(prediction)
+	r.data = asked(prediction.Form, &prediction.Request, expected, p.seed)
+	r.data.replied = prediction.Reply != nil
 	p.byAge.push(r)
 	push(p.byKey, r.data.key, byKey, r)
 	push(p.byData, r.data, byData, r)
 	p.open++
-	if r.prediction.Expect == byhand.MustReply {
+	if r.due.expect == byhand.MustReply {
 		p.due++
 	}
 	p.bytes += r.cost()
@@ -159,7 +178,7 @@ func (p *pending) settle(r *request) {
 	remove(p.byKey, r.data.key, r)
 	remove(p.byData, r.data, r)
 	p.open--
-	if r.prediction.Expect == byhand.MustReply {
+	if r.due.expect == byhand.MustReply {
 		p.due--
 	}
 	p.bytes -= r.cost()

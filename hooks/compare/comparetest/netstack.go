@@ -35,8 +35,14 @@ type Netstack struct {
 
 // New returns a running netstack behind a chain of hooks. Close it.
 func New(ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
+	return NewAt(nil, ledger, addrs, chain...)
+}
+
+// NewAt is New with a clock for netstack's timers; nil is the time.
+func NewAt(clock tcpip.Clock, ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
 	n := &Netstack{
 		stack: stack.New(stack.Options{
+			Clock:              clock,
 			NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 			HandleLocal:        true,

@@ -1,0 +1,39 @@
+package compare
+
+import (
+	"time"
+
+	"netstackd/hooks/byhand"
+	"netstackd/hooks/trace"
+)
+
+// overdue opens a request for each datagram whose time to become whole is up:
+// a time exceeded is due.
+func (c *Comparer) overdue(now time.Time) {
+	c.timeouts = c.cfg.Host.Timeouts(now, c.timeouts[:0])
+	for i := range c.timeouts {
+		t := &c.timeouts[i]
+		r := &request{
+			seen:     trace.Packet{Time: t.Since, Seq: t.Mark},
+			excuses:  c.excuses(byhand.ICMPError),
+			deadline: t.Until.Add(c.cfg.Deadline),
+			late:     true,
+		}
+		if c.cfg.Tracer.WantsBytes() {
+			r.bytes = t.Request.Bytes
+		}
+		c.late.add(r, &t.Prediction)
+		*t = byhand.Timeout{}
+	}
+}
+
+// expireLate settles a datagram of which no time exceeded has told.
+func (c *Comparer) expireLate(r *request, now time.Time) {
+	c.late.settle(r)
+	if r.due.expect != byhand.MustReply || c.excuses(byhand.ICMPError) != r.excuses || c.cfg.Host.Doubts(now) {
+		return // none had to, or its last fragment came just in time
+	}
+	e := c.event(r, now)
+	e.Result = trace.Missing
+	c.report(e)
+}
