@@ -9,7 +9,8 @@
 //     tee.go: [Tee], several tracers at once.
 //   - recorder.go: [Recorder], the bounded ring between the packets' way and
 //     the writer. writer.go: the one goroutine that writes.
-//   - text.go, tcpdump.go: the text form. json.go: the JSON form.
+//   - text.go, tcpdump.go: the text form. json.go, json_packet.go: the JSON
+//     form. append.go: numbers and names for both.
 //
 // A packet never waits for its trace. What the ring has no room for, or the
 // output does not take, is lost and counted. Nothing that came from a packet is

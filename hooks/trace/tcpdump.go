@@ -13,45 +13,57 @@ func appendPacket(b []byte, e *Packet) []byte {
 		b = fmt.Appendf(b, "IP?, length %d", e.Len)
 		return appendProblem(b, p)
 	}
-	name, src, dst := "IP", p.Src.String(), p.Dst.String()
 	if p.Version == 6 {
-		name = "IP6"
+		b = append(b, "IP6 "...)
+	} else {
+		b = append(b, "IP "...)
 	}
 	switch p.Upper {
 	case wire.LayerTCP:
-		b = fmt.Appendf(b, "%s %s.%d > %s.%d: ", name, src, p.TCP.SrcPort, dst, p.TCP.DstPort)
+		b = appendNumber(p.Src.AppendTo(b), ".", p.TCP.SrcPort)
+		b = appendNumber(p.Dst.AppendTo(append(b, " > "...)), ".", p.TCP.DstPort)
 		b = appendTCP(b, &p.TCP, e.DataLen)
 	case wire.LayerUDP:
-		b = fmt.Appendf(b, "%s %s.%d > %s.%d: UDP, length %d", name, src, p.UDP.SrcPort, dst, p.UDP.DstPort, max(p.UDP.Length-8, 0))
-	case wire.LayerICMPv4, wire.LayerICMPv6:
-		b = fmt.Appendf(b, "%s %s > %s: ", name, src, dst)
-		b = appendICMP(b, p, e.DataLen)
+		b = appendNumber(p.Src.AppendTo(b), ".", p.UDP.SrcPort)
+		b = appendNumber(p.Dst.AppendTo(append(b, " > "...)), ".", p.UDP.DstPort)
+		b = appendNumber(b, ": UDP, length ", max(p.UDP.Length-8, 0))
 	default:
-		b = fmt.Appendf(b, "%s %s > %s: %s, length %d", name, src, dst, wire.ProtocolName(p.Protocol), e.DataLen)
+		b = p.Dst.AppendTo(append(p.Src.AppendTo(b), " > "...))
+		b = append(b, ": "...)
+		if p.Upper == "" {
+			b = append(b, wire.ProtocolName(p.Protocol)...)
+		} else {
+			b = appendICMP(b, p)
+		}
+		b = appendNumber(b, ", length ", e.DataLen)
 	}
 	if f := p.Fragment; f.IsFragment() {
-		more := ""
+		b = appendNumber(b, " (frag ", f.ID)
+		b = appendNumber(b, ":", e.DataLen)
+		b = appendNumber(b, "@", f.Offset)
 		if f.More {
-			more = "+"
+			b = append(b, '+')
 		}
-		b = fmt.Appendf(b, " (frag %d:%d@%d%s)", f.ID, e.DataLen, f.Offset, more)
+		b = append(b, ')')
 	}
 	return appendProblem(b, p)
 }
 
 func appendTCP(b []byte, t *wire.TCP, length int) []byte {
 	payload := max(length-t.DataOffset, 0)
-	b = fmt.Appendf(b, "Flags [%s], seq %d", wire.TCPFlagString(t.Flags), t.Seq)
+	b = append(append(b, ": Flags ["...), wire.TCPFlagString(t.Flags)...)
+	b = appendNumber(b, "], seq ", t.Seq)
 	if payload > 0 {
-		b = fmt.Appendf(b, ":%d", t.Seq+uint32(payload))
+		b = appendNumber(b, ":", t.Seq+uint32(payload))
 	}
 	if t.Flags&wire.TCPAck != 0 {
-		b = fmt.Appendf(b, ", ack %d", t.Ack)
+		b = appendNumber(b, ", ack ", t.Ack)
 	}
-	return fmt.Appendf(b, ", win %d, length %d", t.Window, payload)
+	b = appendNumber(b, ", win ", t.Window)
+	return appendNumber(b, ", length ", payload)
 }
 
-func appendICMP(b []byte, p *wire.Packet, length int) []byte {
+func appendICMP(b []byte, p *wire.Packet) []byte {
 	name := "ICMP "
 	if p.Version == 6 {
 		name = "ICMP6, "
@@ -59,9 +71,10 @@ func appendICMP(b []byte, p *wire.Packet, length int) []byte {
 	b = append(b, name...)
 	b = append(b, wire.ICMPTypeName(p.Version, p.ICMP.Type, p.ICMP.Code)...)
 	if isEcho(p) {
-		b = fmt.Appendf(b, ", id %d, seq %d", p.ICMP.ID, p.ICMP.Seq)
+		b = appendNumber(b, ", id ", p.ICMP.ID)
+		b = appendNumber(b, ", seq ", p.ICMP.Seq)
 	}
-	return fmt.Appendf(b, ", length %d", length)
+	return b
 }
 
 // appendProblem appends what is wrong with a packet's shape: the name of it,

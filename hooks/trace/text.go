@@ -19,11 +19,16 @@ var _ renderer = (*textRenderer)(nil)
 
 func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 	b = p.Time.AppendFormat(b, "15:04:05.000000")
-	b = fmt.Appendf(b, " %-3s ", p.Direction)
+	if p.Direction == hooks.Inbound {
+		b = append(b, " in  "...)
+	} else {
+		b = append(b, " out "...)
+	}
 	b = appendPacket(b, p)
-	b = fmt.Appendf(b, " [#%d %s", p.Seq, p.Fate)
+	b = appendNumber(b, " [#", p.Seq)
+	b = append(append(b, ' '), p.Fate...)
 	if p.Reason != "" {
-		b = fmt.Appendf(b, ": %s", p.Reason)
+		b = append(append(b, ": "...), p.Reason...)
 	}
 	b = append(b, "]\n"...)
 	if r.level == Packets {
@@ -50,7 +55,17 @@ func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 
 // appendCheck appends one verdict, without an end of line.
 func appendCheck(b []byte, c wire.Check) []byte {
-	return fmt.Appendf(b, "    %-6s checksum at %2d: 0x%04x, by hand 0x%04x: %s", c.Layer, c.Offset, c.Seen, c.Hand, c.Verdict)
+	const blanks = "      "
+	b = append(append(b, "    "...), c.Layer...)
+	b = append(b, blanks[min(len(c.Layer), len(blanks)):]...)
+	b = append(b, " checksum at "...)
+	if c.Offset < 10 {
+		b = append(b, ' ')
+	}
+	b = appendNumber(b, "", c.Offset)
+	b = appendHex16(append(b, ": "...), c.Seen)
+	b = appendHex16(append(b, ", by hand "...), c.Hand)
+	return append(append(b, ": "...), c.Verdict...)
 }
 
 func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
