@@ -81,11 +81,15 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	if len(tracers) == 0 {
 		return p, nil
 	}
+	tracer := tracers[0]
+	if len(tracers) > 1 || cfg.Filter != nil || cfg.Sample > 1 {
+		tracer = trace.NewTee(tracers...)
+	}
 	tcp, udp := stack.Ports(cfg.Services)
 	p.comparer = compare.New(compare.Config{
 		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
 		Ledger:      p.ledger,
-		Tracer:      trace.NewTee(tracers...),
+		Tracer:      tracer,
 		RateLimited: p.counted((*stack.Host).RateLimited),
 		Refused:     p.counted((*stack.Host).Refused),
 		Responder:   "netstack",

@@ -49,6 +49,9 @@ type Recorder struct {
 	out    io.Writer
 	log    logrus.FieldLogger
 	ring   *ring.Ring[event]
+	// packets recycles the events of packets, which are large and many: the
+	// writer gives them back.
+	packets sync.Pool
 
 	// ending guards the making of summary, which the first Close does.
 	ending sync.Once
@@ -106,7 +109,14 @@ func NewRecorder(out io.Writer, level Level, format Format, log logrus.FieldLogg
 func (r *Recorder) WantsBytes() bool { return r.level == Explain }
 
 // Packet implements Tracer.
-func (r *Recorder) Packet(p Packet) { r.ring.Put(event{packet: &p}) }
+func (r *Recorder) Packet(p Packet) {
+	own, ok := r.packets.Get().(*Packet)
+	if !ok {
+		own = new(Packet)
+	}
+	*own = p
+	r.ring.Put(event{packet: own})
+}
 
 // Compare implements Tracer.
 func (r *Recorder) Compare(c Comparison) {

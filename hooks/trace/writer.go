@@ -49,6 +49,8 @@ func (w *writer) add(e event) (goOn bool) {
 	}
 	if e.packet != nil {
 		w.buf = r.render.packet(w.buf, e.packet)
+		e.packet.Packet.Bytes = nil // may be long
+		r.packets.Put(e.packet)
 	} else {
 		w.buf = r.render.compare(w.buf, e.compare)
 	}
