@@ -15,6 +15,7 @@ import (
 	"netstackd/hooks"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/trace"
+	"netstackd/hooks/wire"
 	"netstackd/link"
 	"netstackd/stack"
 )
@@ -157,9 +158,24 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 		log.WithFields(logrus.Fields{"in": injected.In.Faults, "out": injected.Out.Faults}).Info("faults injected")
 	}
 	summary, traceErr := h.pipeline.close(drops...)
+	if h.pipeline.comparer != nil && h.injector == nil && h.netstack != nil {
+		crossCheck(summary, served, log)
+	}
 	if traceErr != nil {
 		// The trace's end is not the host's failure.
 		log.WithError(traceErr).Warn("trace incomplete")
 	}
 	return summary, err
+}
+
+// crossCheck holds the fates of inbound packets against netstack's own count of
+// what it received: all but what the hooks kept from it, and what is of no IP
+// version, which it counts nowhere.
+func crossCheck(s *trace.Summary, served stack.Counters, log logrus.FieldLogger) {
+	kept := s.Fates.In[hooks.Guarded] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
+	passed, received := s.Packets.In-kept, served.IP.Received+served.IP.Disabled
+	if passed != received {
+		log.WithFields(logrus.Fields{"passed": passed, "received": received}).
+			Warn("netstack did not count as many packets as the hooks let pass")
+	}
 }
