@@ -72,13 +72,12 @@ func runExplain(args []string, errs io.Writer) int {
 		return exitOK
 	}
 	err := explain(os.Stdout, args)
-	switch {
-	case err == nil, errors.Is(err, syscall.EPIPE): // a pager that was left
+	if err == nil || errors.Is(err, syscall.EPIPE) { // a pager that was left
 		return exitOK
-	case errors.Is(err, errExplainUsage):
-		fmt.Fprintln(errs, "netstackd:", oneLine(err))
-		return exitUsage
 	}
 	fmt.Fprintln(errs, "netstackd:", oneLine(err))
+	if errors.Is(err, errExplainUsage) {
+		return exitUsage
+	}
 	return exitFailure
 }

@@ -68,8 +68,9 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Filter != nil || cfg.Sample > 1 {
-		match := func([]byte) bool { return true }
+	selective := cfg.Filter != nil || cfg.Sample > 1
+	if selective {
+		var match func([]byte) bool
 		if cfg.Filter != nil {
 			match = cfg.Filter.Match
 		}
@@ -82,7 +83,7 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 		return p, nil
 	}
 	tracer := tracers[0]
-	if len(tracers) > 1 || cfg.Filter != nil || cfg.Sample > 1 {
+	if len(tracers) > 1 || selective {
 		tracer = trace.NewTee(tracers...)
 	}
 	tcp, udp := stack.Ports(cfg.Services)
@@ -115,7 +116,7 @@ func (p *pipeline) open(cfg *config.Config, log logrus.FieldLogger) (tracers []t
 			Path: cfg.Pcapng, Rotate: cfg.PcapngRotate, Device: cfg.TUN, Version: version, Log: log,
 		})
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, p.closeTrace())
 		}
 		tracers = append(tracers, p.capture)
 	}
@@ -186,12 +187,17 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 		err = p.capture.Close(tracePatience)
 	}
 	if p.recorder != nil {
-		err = errors.Join(err, p.recorder.Close(s, tracePatience))
-		if p.out != os.Stdout && p.out != os.Stderr {
-			err = errors.Join(err, p.out.Close())
-		}
+		err = errors.Join(err, p.recorder.Close(s, tracePatience), p.closeTrace())
 	}
 	return s, err
+}
+
+// closeTrace closes the trace's output, unless it is one of the process.
+func (p *pipeline) closeTrace() error {
+	if p.out == nil || p.out == os.Stdout || p.out == os.Stderr {
+		return nil
+	}
+	return p.out.Close()
 }
 
 // summarize puts the counts into the form of the summary.

@@ -77,7 +77,8 @@ func open(cfg Config, create create) (*Recorder, error) {
 		return nil, fmt.Errorf("open capture: %w", err)
 	}
 	r := &Recorder{ring: ring.New(event.weight), log: cfg.Log}
-	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now()}
+	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now(),
+		report: ring.Report{Log: cfg.Log, Message: "capture events lost: the output is too slow or failed; the traffic is not affected"}}
 	return r, nil
 }
 

@@ -103,7 +103,7 @@ func (f *files) due(more int64) bool {
 func (f *files) rotate(last []byte) error {
 	next, err := f.open()
 	if err != nil {
-		f.retry = time.Now().Add(reportEvery)
+		f.retry = time.Now().Add(retryAfter)
 		return fmt.Errorf("begin next file: %w", err)
 	}
 	f.retry = time.Time{}

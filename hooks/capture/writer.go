@@ -10,16 +10,15 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/hooks"
-
 	"netstackd/hooks/trace/ring"
 )
 
 const (
 	// chunk is how much the writer gathers before it writes, in bytes.
 	chunk = 256 << 10
-	// reportEvery is how often a loss is logged at most, and how long the
-	// next file is not tried again after it could not be opened.
-	reportEvery = time.Second
+	// retryAfter is how long the next file is not tried again after it could
+	// not be opened.
+	retryAfter = time.Second
 )
 
 // A writer is the state of the writing goroutine.
@@ -41,13 +40,9 @@ type writer struct {
 
 	// begun is when the capture was.
 	begun time.Time
-	// last is the result of the last write, err the last failure since the
-	// last report.
-	last, err error
-	// reported is the loss logged last, next the earliest time for another
-	// report.
-	reported uint64
-	next     time.Time
+	// last is the result of the last write.
+	last   error
+	report ring.Report
 	// end is why the end of the capture is missing.
 	end error
 }
@@ -166,7 +161,7 @@ func (w *writer) render(p heldPacket) {
 		Flags:    &pcapgo.NgEpbFlags{Direction: direction},
 	}), w.ng.Flush())
 	if err != nil {
-		w.err = err
+		w.report.Err = err
 		w.ring.Settle(0, p.events)
 		return
 	}
@@ -176,13 +171,13 @@ func (w *writer) render(p heldPacket) {
 // flush writes the blocks. It reports whether the writer is to go on.
 func (w *writer) flush() (goOn bool) {
 	if len(w.blocks) == 0 {
-		w.report(false)
+		w.report.Tell(w.ring.Lost(), false)
 		return true
 	}
 	whole, err := w.files.write(w.buf.Bytes(), w.blocks)
 	w.last = err
 	if err != nil {
-		w.err = err
+		w.report.Err = err
 	}
 	var written, lost uint64
 	for i, b := range w.blocks {
@@ -199,7 +194,7 @@ func (w *writer) flush() (goOn bool) {
 	}
 	// Here, not when there is nothing more to do: while more comes than the
 	// output takes, that is never.
-	w.report(false)
+	w.report.Tell(w.ring.Lost(), false)
 	return true
 }
 
@@ -243,19 +238,5 @@ func (w *writer) finish() {
 		return
 	}
 	w.end = w.last
-	w.report(true)
-}
-
-// report logs what was lost since the last report, once a second at most.
-func (w *writer) report(last bool) {
-	lost := w.ring.Lost()
-	if lost == w.reported || !last && time.Now().Before(w.next) {
-		return
-	}
-	entry := w.log.WithField("lost", lost-w.reported)
-	if w.err != nil {
-		entry = entry.WithError(w.err)
-	}
-	entry.Warn("capture events lost: the output is too slow or failed; the traffic is not affected")
-	w.reported, w.err, w.next = lost, nil, time.Now().Add(reportEvery)
+	w.report.Tell(w.ring.Lost(), true)
 }

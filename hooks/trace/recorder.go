@@ -33,12 +33,8 @@ const (
 	JSON Format = "json"
 )
 
-const (
-	// chunk is how much the writer gathers before it writes, in bytes.
-	chunk = 64 << 10
-	// reportEvery is how often a loss is logged at most.
-	reportEvery = time.Second
-)
+// chunk is how much the writer gathers before it writes, in bytes.
+const chunk = 64 << 10
 
 // A Recorder renders events and writes them to one output from a goroutine of
 // its own. Between [NewRecorder] and [Recorder.Start] events queue up. It is
@@ -131,7 +127,9 @@ func (r *Recorder) Lost() uint64 { return r.ring.Lost() }
 // Start starts the writer.
 func (r *Recorder) Start() {
 	r.ring.Start(func() {
-		w := writer{recorder: r, next: time.Now()}
+		w := writer{recorder: r, report: ring.Report{
+			Log: r.log, Message: "trace events lost: the output is too slow or failed; the traffic is not affected",
+		}}
 		w.run()
 	})
 }

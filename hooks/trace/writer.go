@@ -2,7 +2,8 @@ package trace
 
 import (
 	"io"
-	"time"
+
+	"netstackd/hooks/trace/ring"
 )
 
 // A writer is the state of the writing goroutine.
@@ -13,13 +14,9 @@ type writer struct {
 	ends []int
 	// begun says that the output has the beginning of the first event in buf.
 	begun bool
-	// last is the result of the last write, err the last failure since the
-	// last report.
-	last, err error
-	// reported is the loss logged last, next the earliest time for another
-	// report.
-	reported uint64
-	next     time.Time
+	// last is the result of the last write.
+	last   error
+	report ring.Report
 }
 
 // run is the writing goroutine.
@@ -34,7 +31,7 @@ func (w *writer) run() {
 		case <-r.Quit:
 			if w.drain() {
 				w.end()
-				w.report(true)
+				w.report.Tell(r.Lost(), true)
 			}
 			return
 		}
@@ -86,13 +83,13 @@ func (w *writer) flush() (goOn bool) {
 		err = io.ErrShortWrite
 	}
 	w.last = err
-	defer w.report(false)
+	defer func() { w.report.Tell(w.recorder.Lost(), false) }()
 	if err == nil {
 		written := len(w.ends)
 		w.keep(nil)
 		return w.recorder.ring.Settle(uint64(written), 0)
 	}
-	w.err = err
+	w.report.Err = err
 	written, begin := 0, 0 // how many events were written, and where the next begins
 	for written < len(w.ends) && w.ends[written] <= n {
 		begin = w.ends[written]
@@ -137,18 +134,4 @@ func (w *writer) end() {
 	r.err = w.last
 	// The rest of an event of which the output has only the beginning.
 	r.ring.Settle(0, uint64(len(w.ends)))
-}
-
-// report logs what was lost since the last report, once a second at most.
-func (w *writer) report(last bool) {
-	lost := w.recorder.Lost()
-	if lost == w.reported || !last && time.Now().Before(w.next) {
-		return
-	}
-	entry := w.recorder.log.WithField("lost", lost-w.reported)
-	if w.err != nil {
-		entry = entry.WithError(w.err)
-	}
-	entry.Warn("trace events lost: the output is too slow or failed; the traffic is not affected")
-	w.reported, w.err, w.next = lost, nil, time.Now().Add(reportEvery)
 }

@@ -2,5 +2,5 @@
 // goroutine that writes them down, with an account of each: written or lost,
 // exactly once. The trace and the capture each have one.
 //
-// ring.go: [Ring].
+// ring.go: [Ring]. report.go: [Report], what the log is told of losses.
 package ring
