@@ -273,7 +273,10 @@ func (sink) Write(b [][]byte, o int) (int, error) { return len(b[0]) - o, nil }
 // BenchmarkWritePackets is the endpoint's own share of sending; it must show 0
 // allocations.
 func BenchmarkWritePackets(b *testing.B) {
-	e := link.NewEndpoint(link.Wrap(sink{}), link.Options{})
+	e, err := link.NewEndpoint(link.Wrap(sink{}), link.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	var list stack.PacketBufferList
 	list.PushBack(stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet4(1500))}))
 	defer list.DecRef()

@@ -107,7 +107,11 @@ func newRig(t testing.TB, cfg *config.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{device: fake, endpoint: link.NewEndpoint(link.Wrap(fake), link.Options{Log: silent()})}
+	endpoint, err := link.NewEndpoint(link.Wrap(fake), link.Options{Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{device: fake, endpoint: endpoint}
 	if r.pipeline, err = newPipeline(cfg, silent()); err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,10 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.endpoint = link.NewEndpoint(h.device, link.Options{Log: log})
+	h.endpoint, err = link.NewEndpoint(h.device, link.Options{Log: log, Offload: cfg.Offload, BusyPoll: cfg.BusyPoll})
+	if err != nil {
+		return nil, errors.Join(err, h.device.Close())
+	}
 	// After the device, which a second host by the same name does not get: its
 	// trace must not overwrite the first one's.
 	if h.pipeline, err = newPipeline(cfg, log); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/sirupsen/logrus"
@@ -76,6 +77,17 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.MTU, err = strconv.Atoi(s)
 		if err != nil || c.MTU < minMTU || c.MTU > maxMTU {
 			return fmt.Errorf("expected bytes from %d to %d", minMTU, maxMTU)
+		}
+		return nil
+	})
+	fs.Func("offload", "", func(s string) (err error) {
+		c.Offload, err = link.ParseOffload(s)
+		return err
+	})
+	fs.Func("busy-poll", "", func(s string) (err error) {
+		c.BusyPoll, err = time.ParseDuration(s)
+		if err != nil || c.BusyPoll < 0 || c.BusyPoll > maxBusyPoll {
+			return fmt.Errorf("expected a duration from 0 to %v, as in 50us", maxBusyPoll)
 		}
 		return nil
 	})
