@@ -30,10 +30,12 @@ type offloading struct {
 	stopped atomic.Bool
 
 	// Used by receive only.
-	buffers receiveBuffers
+	header  [virtioHeaderLen]byte
+	buffer  receiveBuffer
+	pieces  [2]unix.Iovec // header and buffer
 	poll    poller
 	tryRead func(fd uintptr) bool // readOnce, made once
-	n       int                   // what readOnce read, in bytes
+	n       int                   // what readOnce read, in bytes, header and packet
 	err     error                 // or why not
 
 	senders sync.Pool // of *sender
@@ -68,6 +70,7 @@ func startOffloading(dev *Device, c *counters, busyPoll time.Duration) (packetMo
 func newOffloading(f *os.File, raw syscall.RawConn, c *counters, busyPoll time.Duration) *offloading {
 	o := &offloading{counters: c, file: f, raw: raw, poll: poller{most: busyPoll}}
 	o.tryRead = o.readOnce
+	o.pieces[0] = unix.Iovec{Base: &o.header[0], Len: virtioHeaderLen}
 	o.senders.New = func() any {
 		s := &sender{}
 		s.tryWrite = s.writeOnce
@@ -123,7 +126,7 @@ func (o *offloading) setDeadline(t time.Time) {
 
 func (o *offloading) fit(int) {} // there is always room for the longest packet
 
-func (o *offloading) rest() { o.buffers.rest() }
+func (o *offloading) rest() { o.buffer.rest() }
 
 func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer, error) {
 	if err := o.raw.Read(o.tryRead); err != nil {
@@ -133,14 +136,14 @@ func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer,
 	if o.err != nil {
 		return pkts, readError(o.err)
 	}
-	b := o.buffers.next()
-	if o.n <= virtioHeaderLen {
+	n := o.n - virtioHeaderLen
+	if n <= 0 {
 		o.counters.drop(dropEmpty)
 		return pkts, nil
 	}
 	var h virtioHeader
-	h.decode(b)
-	packet := b[virtioHeaderLen:o.n]
+	h.decode(o.header[:])
+	packet := o.buffer.room()[:n]
 	a, err := h.admit(packet)
 	if err != nil {
 		if errors.Is(err, errUnknownSegmentation) {
@@ -149,19 +152,22 @@ func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer,
 		}
 		return pkts, err // counted as link-malformed
 	}
-	pkt := o.buffers.packet(virtioHeaderLen, o.n)
-	pkt.NetworkProtocolNumber = protocolOf(packet)
+	protocol := protocolOf(packet)
+	pkt := o.buffer.packet(n)
+	pkt.NetworkProtocolNumber = protocol
 	pkt.RXChecksumValidated = a.validated
 	pkt.GSOOptions = a.gso
 	return append(pkts, pkt), nil
 }
 
-// readOnce reads a packet into o.buffers.next, polling if that is worth while.
+// readOnce reads a packet into header and buffer, polling if that is worth while.
 // It is false if there is none.
 func (o *offloading) readOnce(fd uintptr) bool {
-	b := o.buffers.next()
+	room := o.buffer.room()
+	o.pieces[1].Base = &room[0]
+	o.pieces[1].SetLen(len(room))
 	for {
-		n, errno := readNow(fd, b)
+		n, errno := readNow(fd, o.pieces[:])
 		switch {
 		case errno == 0:
 			o.n, o.err = n, nil
@@ -183,8 +189,8 @@ func (o *offloading) readOnce(fd uintptr) bool {
 
 // readNow reads without telling the scheduler: the file is not blocking, and the
 // read over in a few microseconds.
-func readNow(fd uintptr, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+func readNow(fd uintptr, pieces []unix.Iovec) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(pieces))), uintptr(len(pieces)))
 	return int(n), errno
 }
 

@@ -79,7 +79,7 @@ func defaults() Config {
 	return Config{
 		TUN:         "netstack0",
 		MTU:         1500,
-		Offload:     link.OffloadOff,
+		Offload:     link.OffloadAuto,
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
 		Guard:       true,
