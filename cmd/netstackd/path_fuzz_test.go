@@ -112,11 +112,11 @@ func newRig(t testing.TB, cfg *config.Config) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{device: fake, endpoint: endpoint}
-	if r.pipeline, err = newPipeline(cfg, silent()); err != nil {
+	if r.pipeline, err = newPipeline(cfg, false, silent()); err != nil {
 		t.Fatal(err)
 	}
 	r.netstack, err = stack.New(stack.Config{
-		Link:      hooks.New(r.endpoint, r.pipeline.ledger, r.pipeline.chain...),
+		Link:      hooks.New(r.endpoint, r.pipeline.ledger, r.pipeline.options, r.pipeline.chain...),
 		Addresses: cfg.Addresses, Services: cfg.Services, Log: silent(),
 	})
 	if err != nil {
