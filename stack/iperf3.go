@@ -225,6 +225,11 @@ func endOf(a tcpip.FullAddress, terr tcpip.Error) netip.AddrPort {
 	return toAddrPort(a)
 }
 
+// CloseWrite implements iperf3.Conn.
+func (c *speedConn) CloseWrite() error {
+	return asError(c.ep.Shutdown(tcpip.ShutdownWrite), "shut connection down")
+}
+
 // Finish implements iperf3.Conn.
 func (c *speedConn) Finish() error {
 	err := c.finish()

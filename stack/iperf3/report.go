@@ -170,7 +170,7 @@ func (r *report) finish(of *results) string {
 			packets: one.Packets - min(one.Packets, one.OmittedPackets),
 			lost:    one.Errors - min(one.Errors, one.OmittedErrors),
 		}
-		r.stream(s, fmt.Sprintf("%3d", s.id), 0, of.seconds, totals[i], one.Jitter, s.end())
+		r.stream(s, fmt.Sprintf("%3d", s.id), 0, of.seconds, totals[i], one.Jitter, s.role())
 		if reordered := s.before.reordered - s.omitted.reordered; reordered > 0 {
 			r.line("[%3d] %d datagrams received out-of-order\n", s.id, reordered)
 		}
@@ -179,7 +179,7 @@ func (r *report) finish(of *results) string {
 	return text + r.text.String()
 }
 
-func (s *stream) end() string {
+func (s *stream) role() string {
 	if s.sender {
 		return "sender"
 	}

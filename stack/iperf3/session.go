@@ -345,6 +345,11 @@ func (t *session) exchange() error {
 	t.halt()
 	end := time.Now()
 	r := t.results(end)
+	for _, s := range t.streams {
+		if err := s.end(); err != nil {
+			return err
+		}
+	}
 	if t.report != nil {
 		t.report.interval(end)
 		r.Output = t.report.finish(r)

@@ -139,6 +139,18 @@ func (s *stream) interrupt() {
 	}
 }
 
+// end tells the client that nothing more comes: it reads on for as long as there
+// may be something, and only then looks at its control connection.
+func (s *stream) end() error {
+	if s.conn == nil || !s.sender {
+		return nil
+	}
+	if err := s.conn.CloseWrite(); err != nil {
+		return fmt.Errorf("end %s: %w", s, err)
+	}
+	return nil
+}
+
 // close frees what the stream holds. Its goroutine must have ended.
 func (s *stream) close() {
 	if s.conn != nil {

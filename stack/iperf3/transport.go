@@ -53,7 +53,9 @@ type Conn interface {
 	Local() netip.AddrPort
 	Remote() netip.AddrPort
 
-	// Finish sends FIN and waits, within the patience, until the client has
+	// CloseWrite sends FIN behind what has been written, and does not wait.
+	CloseWrite() error
+	// Finish sends FIN, unless CloseWrite has, and waits, within the patience, until the client has
 	// closed its side.
 	Finish() error
 	// Close frees the connection, with a reset unless Finish succeeded.
