@@ -13,7 +13,7 @@ netstack behind it, and shows its work.
                        (default: the first other usable address of each prefix)
   -tun NAME            name of the device (default netstack0)
   -mtu N               in bytes (default 1500)
-  -services LIST       echo, discard, chargen, http; or all, or none (default all)
+  -services LIST       echo, discard, chargen, http, iperf3; or all, or none (default all)
   -guard off|on        drop what would harm netstack (default on)
   -trace LEVEL         off, packets (one line a packet), compare (checksums by hand,
                        and netstack's replies held against those made by hand),
