@@ -120,7 +120,9 @@ func (h *Host) Counters() Counters {
 			c.Drops[DropConnectionLimit] += sc.Refused
 			c.Drops[DropIdle] += sc.Idle
 		}
-		if k := s.socket; k != nil {
+		if v := s.speed; v != nil {
+			v.count(&sc, c.Drops)
+		} else if k := s.socket; k != nil {
 			sc.Datagrams = k.received.Load()
 			sc.Replies = k.replied.Load()
 			for reason, name := range datagramReasons {

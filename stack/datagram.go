@@ -35,8 +35,11 @@ const lowestClientPort = 1024
 // to come from the address that was asked, so it takes a route from there, as
 // netstack's own ICMP replies and TCP resets do.
 type socket struct {
-	respond responder
-	mute    bool
+	// serve takes one datagram out of the endpoint and does with it what the
+	// service does. It returns false when there is none left.
+	serve   func() bool
+	respond responder // of answer
+	mute    bool      // of answer
 	stack   *netstack.Stack
 	own     *ownAddresses
 	ep      tcpip.Endpoint
@@ -55,9 +58,11 @@ type socket struct {
 
 var _ waiter.EventListener = (*socket)(nil)
 
-// listenUDP opens a UDP port on every address the host has or will have.
+// listenUDP opens a UDP port on every address the host has or will have. The
+// caller may set another serve before the host starts.
 func listenUDP(s *netstack.Stack, d definition, own *ownAddresses) (*socket, error) {
 	k := &socket{respond: d.datagram, mute: d.mute, stack: s, own: own, port: d.port}
+	k.serve = k.answer
 	// An IPv6 endpoint bound to no address takes IPv4 too.
 	ep, terr := s.NewEndpoint(udp.ProtocolNumber, ipv6.ProtocolNumber, &k.wq)
 	if terr != nil {
@@ -96,9 +101,9 @@ func (k *socket) NotifyEvent(waiter.EventMask) {
 	}
 }
 
-// serve takes one datagram out of the endpoint and answers or ignores it. It
+// answer takes one datagram out of the endpoint and answers or ignores it. It
 // returns false when there is none left.
-func (k *socket) serve() bool {
+func (k *socket) answer() bool {
 	var payload collector
 	res, terr := k.ep.Read(&payload, tcpip.ReadOptions{NeedRemoteAddr: true})
 	switch terr.(type) {
@@ -155,15 +160,20 @@ func destination(cm *tcpip.ReceivableControlMessages) tcpip.Address {
 
 // send sends payload from port k.port of local, and owns payload.
 func (k *socket) send(local tcpip.Address, remote tcpip.FullAddress, payload buffer.Buffer) tcpip.Error {
-	stats := k.stack.Stats().UDP
 	route, terr := k.stack.FindRoute(nicID, local, remote.Addr, protocolOf(toAddr(local)), false /* multicastLoop */)
 	if terr != nil {
 		payload.Release()
-		stats.PacketSendErrors.Increment()
+		k.stack.Stats().UDP.PacketSendErrors.Increment()
 		return terr
 	}
 	defer route.Release()
+	return k.sendVia(route, remote.Port, payload, netstack.NetworkHeaderParams{})
+}
 
+// sendVia sends payload from port k.port over a route to a port at its other
+// end, and owns payload. Of params it takes TOS and DF.
+func (k *socket) sendVia(route *netstack.Route, remotePort uint16, payload buffer.Buffer, params netstack.NetworkHeaderParams) tcpip.Error {
+	stats := k.stack.Stats().UDP
 	pkt := netstack.NewPacketBuffer(netstack.PacketBufferOptions{
 		ReserveHeaderBytes: header.UDPMinimumSize + int(route.MaxHeaderLength()),
 		Payload:            payload,
@@ -171,12 +181,13 @@ func (k *socket) send(local tcpip.Address, remote tcpip.FullAddress, payload buf
 	defer pkt.DecRef()
 	hdr := header.UDP(pkt.TransportHeader().Push(header.UDPMinimumSize))
 	pkt.TransportProtocolNumber = udp.ProtocolNumber
-	// A reply is no longer than its request, so it fits.
+	// A reply is no longer than its request, and what iperf3 sends is bounded,
+	// so it fits.
 	length := uint16(pkt.Size())
-	hdr.Encode(&header.UDPFields{SrcPort: k.port, DstPort: remote.Port, Length: length})
+	hdr.Encode(&header.UDPFields{SrcPort: k.port, DstPort: remotePort, Length: length})
 	if route.RequiresTXTransportChecksum() {
 		sum := hdr.CalculateChecksum(checksum.Combine(
-			header.PseudoHeaderChecksum(udp.ProtocolNumber, local, remote.Addr, length),
+			header.PseudoHeaderChecksum(udp.ProtocolNumber, route.LocalAddress(), route.RemoteAddress(), length),
 			pkt.Data().Checksum()))
 		// A computed 0 goes out as all ones; 0 would mean none (RFC 768).
 		if sum != math.MaxUint16 {
@@ -184,11 +195,8 @@ func (k *socket) send(local tcpip.Address, remote tcpip.FullAddress, payload buf
 		}
 		hdr.SetChecksum(sum)
 	}
-	terr = route.WritePacket(netstack.NetworkHeaderParams{
-		Protocol: udp.ProtocolNumber,
-		TTL:      route.DefaultTTL(),
-	}, pkt)
-	if terr != nil {
+	params.Protocol, params.TTL = udp.ProtocolNumber, route.DefaultTTL()
+	if terr := route.WritePacket(params, pkt); terr != nil {
 		stats.PacketSendErrors.Increment()
 		return terr
 	}

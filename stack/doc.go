@@ -6,8 +6,8 @@
 //
 //	inbound ──▶ Config.Link ──▶ NIC ──▶ IPv4, IPv6 ──▶ ICMP answers itself
 //	                                        │
-//	                                        ├──▶ UDP ──▶ socket ──▶ echo, discard, chargen
-//	                                        └──▶ TCP ──▶ listener ──▶ echo, discard, chargen, HTTP
+//	                                        ├──▶ UDP ──▶ socket ──▶ echo, discard, chargen, iperf3
+//	                                        └──▶ TCP ──▶ listener ──▶ echo, discard, chargen, HTTP, iperf3
 //	outbound ◀── Config.Link ◀── NIC ◀── route ◀── whatever they answer
 //
 // New validates the configuration, builds netstack and opens every listener,
@@ -27,8 +27,9 @@
 //
 // # The services
 //
-// echo (RFC 862), discard (RFC 863) and chargen (RFC 864) on TCP and UDP, and
-// a page on TCP port 80 that says what this host is.
+// echo (RFC 862), discard (RFC 863) and chargen (RFC 864) on TCP and UDP, a page
+// on TCP port 80 that says what this host is, and a server for iperf3 clients on
+// TCP and UDP port 5201, which is package stack/iperf3.
 //
 // A TCP connection has one goroutine, and stream.go is all it sees of
 // netstack. Connections are bounded in number, idle ones are closed, and an
@@ -51,6 +52,7 @@
 //	stream.go     one TCP connection: reads and writes that give up in time
 //	datagram.go   one UDP port: what is answered, from which address
 //	echo.go discard.go chargen.go http.go page.go   the services themselves
+//	iperf3.go iperf3port.go   netstack as package iperf3 sees it: TCP, UDP
 //	counters.go drops.go   what is counted and what it means
 //	errors.go     netstack's errors as Go errors
 //	log.go        netstack's own log lines as logrus entries

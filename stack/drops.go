@@ -20,6 +20,15 @@ const (
 	DropNotFromUnicast = "service-not-from-unicast"
 	// DropReplyFailed: the reply to a datagram could not be sent.
 	DropReplyFailed = "service-reply-failed"
+	// DropIperf3Busy: an iperf3 client was refused because another one's test
+	// ran.
+	DropIperf3Busy = "service-iperf3-busy"
+	// DropIperf3NoCookie: a TCP connection to iperf3 did not begin with a cookie.
+	DropIperf3NoCookie = "service-iperf3-no-cookie"
+	// DropIperf3NoStream: a datagram to iperf3 belonged to no stream of a test.
+	DropIperf3NoStream = "service-iperf3-no-stream"
+	// DropIperf3Short: a datagram of an iperf3 test had no whole head.
+	DropIperf3Short = "service-iperf3-short"
 )
 
 // DropReasons documents each reason, one line each, by name. The caller owns
@@ -32,6 +41,10 @@ func DropReasons() map[string]string {
 		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",
 		DropNotFromUnicast:  "UDP datagram to echo or chargen from a broadcast, multicast or unspecified address, ignored",
 		DropReplyFailed:     "UDP reply of a service that could not be sent: no route, or the link took it not",
+		DropIperf3Busy:      "TCP connection to iperf3 while another client's test ran, told so and closed",
+		DropIperf3NoCookie:  "TCP connection to iperf3 that did not begin with an iperf3 cookie, reset",
+		DropIperf3NoStream:  "UDP datagram to iperf3 that belongs to no stream of a running test, ignored",
+		DropIperf3Short:     "UDP datagram of an iperf3 test that is too short for its header, ignored",
 	}
 }
 

@@ -45,6 +45,7 @@ type service struct {
 	listener *listener
 	socket   *socket
 	web      *webServer
+	speed    *speedServer
 }
 
 // New builds a host and opens its listeners. Nothing is attached, and no
@@ -92,10 +93,15 @@ func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definit
 	if s.definition.web {
 		s.web = newWebServer(s.listener, makePage(about, h.prefixes, chosen), h.limits, h.log)
 	}
-	if s.datagram != nil {
-		s.socket, err = listenUDP(h.stack, s.definition, own)
+	if s.datagrams() {
+		if s.socket, err = listenUDP(h.stack, s.definition, own); err != nil {
+			return err
+		}
 	}
-	return err
+	if s.definition.speed {
+		s.speed = newSpeedServer(s.listener, s.socket, h.log)
+	}
+	return nil
 }
 
 // Start attaches the link, gives the host its addresses and routes, and begins
@@ -117,6 +123,8 @@ func (h *Host) Start() error {
 		switch {
 		case s.web != nil:
 			h.goroutines.Go(s.web.serve)
+		case s.speed != nil:
+			h.goroutines.Go(s.speed.serve)
 		case s.listener != nil:
 			h.goroutines.Go(func() { h.accept(s) })
 		}

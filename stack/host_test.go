@@ -46,7 +46,7 @@ func TestConfigRefused(t *testing.T) {
 		{"subnet broadcast", Config{Link: link, Addresses: prefixes("10.0.1.255/23")}, "create host: address 10.0.1.255/23: is a broadcast address"},
 		{"network", Config{Link: link, Addresses: prefixes("10.0.0.0/23")}, "create host: address 10.0.0.0/23: is the network's own address"},
 		{"anycast", Config{Link: link, Addresses: prefixes("fd00::/64")}, "create host: address fd00::/64: is the subnet-router anycast address"},
-		{"service", Config{Link: link, Addresses: hostPrefixes, Services: []string{"echo", "telnet"}}, `create host: service "telnet": not one of echo, discard, chargen, http`},
+		{"service", Config{Link: link, Addresses: hostPrefixes, Services: []string{"echo", "telnet"}}, `create host: service "telnet": not one of echo, discard, chargen, http, iperf3`},
 		{"service twice", Config{Link: link, Addresses: hostPrefixes, Services: []string{"echo", "echo"}}, `create host: service "echo": given twice`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -38,10 +38,10 @@ func makePage(about About, prefixes []netip.Prefix, services []definition) *page
 // transports is "TCP and UDP port 7".
 func (d *definition) transports() string {
 	var on []string
-	if d.stream != nil || d.web {
+	if d.streams() {
 		on = append(on, "TCP")
 	}
-	if d.datagram != nil {
+	if d.datagrams() {
 		on = append(on, "UDP")
 	}
 	return fmt.Sprintf("%s port %d", strings.Join(on, " and "), d.port)

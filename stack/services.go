@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+
+	"netstackd/stack/iperf3"
 )
 
 // definition is one service: a name, a port, and what answers on it. Exactly
@@ -26,6 +28,9 @@ type definition struct {
 
 	// web serves HTTP on the TCP port instead of stream.
 	web bool
+
+	// speed serves iperf3 on both ports instead of stream and datagram.
+	speed bool
 }
 
 // responder makes a reply out of request, which it may hand back as it is. It
@@ -40,6 +45,7 @@ func catalogue() []definition {
 		{name: "discard", port: 9, about: "throws away what it gets (RFC 863)", stream: discardStream, datagram: discardDatagram, mute: true},
 		{name: "chargen", port: 19, about: "sends lines of characters (RFC 864)", stream: chargenStream, datagram: chargenDatagram},
 		{name: "http", port: 80, about: "this page", web: true},
+		{name: "iperf3", port: iperf3.Port, about: "measures how fast this host is (iperf3 -c)", speed: true},
 	}
 }
 
@@ -64,7 +70,7 @@ func Ports(services []string) (tcp, udp []uint16) {
 		if d.streams() {
 			tcp = append(tcp, d.port)
 		}
-		if d.datagram != nil {
+		if d.datagrams() {
 			udp = append(udp, d.port)
 		}
 	}
@@ -72,7 +78,10 @@ func Ports(services []string) (tcp, udp []uint16) {
 }
 
 // streams reports whether the service has a TCP port.
-func (d *definition) streams() bool { return d.stream != nil || d.web }
+func (d *definition) streams() bool { return d.stream != nil || d.web || d.speed }
+
+// datagrams reports whether the service has a UDP port.
+func (d *definition) datagrams() bool { return d.datagram != nil || d.speed }
 
 // limits bound what clients may hold. They are the same for every service.
 type limits struct {

@@ -16,8 +16,9 @@ func TestPorts(t *testing.T) {
 	}{
 		{nil, ports{[]uint16{}, []uint16{}}},
 		{[]string{"nothing of the kind"}, ports{[]uint16{}, []uint16{}}},
+		{[]string{"iperf3"}, ports{[]uint16{5201}, []uint16{5201}}},
 		{[]string{"http", "discard"}, ports{[]uint16{9, 80}, []uint16{9}}},
-		{ServiceNames(), ports{[]uint16{7, 9, 19, 80}, []uint16{7, 9, 19}}},
+		{ServiceNames(), ports{[]uint16{7, 9, 19, 80, 5201}, []uint16{7, 9, 19, 5201}}},
 	} {
 		tcp, udp := Ports(test.services)
 		if diff := cmp.Diff(test.want, ports{tcp, udp}); diff != "" {

@@ -46,9 +46,13 @@ func announce(log logrus.FieldLogger, cfg *config.Config, device string) {
 	for _, p := range cfg.Addresses {
 		log.Infof("try: ping %s", reachable(p.Addr(), device))
 	}
+	first := reachable(cfg.Addresses[0].Addr(), device)
 	for _, s := range cfg.Services {
-		if s == "http" {
-			log.Infof("try: curl http://%s/", hostPart(reachable(cfg.Addresses[0].Addr(), device)))
+		switch s {
+		case "http":
+			log.Infof("try: curl http://%s/", hostPart(first))
+		case "iperf3":
+			log.Infof("try: iperf3 -c %s --bidir", first)
 		}
 	}
 }

@@ -203,6 +203,13 @@ func (c *Config) complete(hosts []netip.Addr) (err error) {
 	if c.MTU < minMTUIPv6 && slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		return fmt.Errorf("-mtu %d is too small for IPv6: give at least -mtu %d, or no IPv6 address", c.MTU, minMTUIPv6)
 	}
+	if faults.NeedWholeChecksums(c.Inject) {
+		// Else the kernel would complete a right checksum over the damage.
+		if c.Offload == link.OffloadOn {
+			return errors.New("-inject corrupt and truncate need whole checksums: give -offload off, or leave -offload out")
+		}
+		c.Offload = link.OffloadOff
+	}
 	c.Kernel, err = kernelAddresses(c.Addresses, hosts)
 	return err
 }

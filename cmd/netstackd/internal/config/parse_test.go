@@ -76,7 +76,7 @@ func rules(texts ...string) []faults.Rule {
 
 // TestParse takes command lines that are right and wants the whole Config.
 func TestParse(t *testing.T) {
-	all := []string{"echo", "discard", "chargen", "http"}
+	all := []string{"echo", "discard", "chargen", "http", "iperf3"}
 	base := func(change func(*Config)) Config {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),

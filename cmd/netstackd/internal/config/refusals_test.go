@@ -103,7 +103,6 @@ var refusals = []refusal{
 	{"MTU too small for IPv6", after("-addr", "fd00::2/64", "-mtu", "1279")},
 
 	{"unknown service", after("-services", "echo,telnet")},
-	{"later service", after("-services", "iperf3")},
 	{"no service", after("-services", "")},
 	{"an empty service", after("-services", "echo,,http")},
 	{"a service twice", after("-services", "echo,http,echo")},

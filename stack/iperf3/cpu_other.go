@@ -1,0 +1,5 @@
+//go:build !unix
+
+package iperf3
+
+func readCPU() cpuTime { return cpuTime{} }
