@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,10 +78,12 @@ func rules(texts ...string) []faults.Rule {
 // TestParse takes command lines that are right and wants the whole Config.
 func TestParse(t *testing.T) {
 	all := []string{"echo", "discard", "chargen", "http"}
+	const offload = link.OffloadOff // by default
 	base := func(change func(*Config)) Config {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
-			TUN: "netstack0", MTU: 1500, Services: all, Guard: true,
+			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
+			Services: all, Guard: true,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
@@ -96,6 +99,16 @@ func TestParse(t *testing.T) {
 		{"-mtu 576", base(func(c *Config) { c.MTU = 576 })},
 		{"-mtu 65520", base(func(c *Config) { c.MTU = 65520 })},
 		{"-mtu 1400 -mtu 9000", base(func(c *Config) { c.MTU = 9000 })},
+		{"-offload auto", base(func(c *Config) { c.Offload = link.OffloadAuto })},
+		{"-offload on", base(func(c *Config) { c.Offload = link.OffloadOn })},
+		{"-offload off", base(func(c *Config) { c.Offload = link.OffloadOff })},
+		{"-offload on -offload auto", base(func(c *Config) { c.Offload = link.OffloadAuto })},
+		{"-busy-poll 0", base(func(c *Config) { c.BusyPoll = 0 })},
+		{"-busy-poll 0s", base(func(c *Config) { c.BusyPoll = 0 })},
+		{"-busy-poll 1ns", base(func(c *Config) { c.BusyPoll = 1 })},
+		{"-busy-poll 20us", base(func(c *Config) { c.BusyPoll = 20 * time.Microsecond })},
+		{"-busy-poll 20µs", base(func(c *Config) { c.BusyPoll = 20 * time.Microsecond })},
+		{"-busy-poll 10ms", base(func(c *Config) { c.BusyPoll = 10 * time.Millisecond })},
 		{"-services all", base(func(*Config) {})},
 		{"-services none", base(func(c *Config) { c.Services = nil })},
 		{"-services http,echo", base(func(c *Config) { c.Services = []string{"http", "echo"} })},
