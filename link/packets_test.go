@@ -252,8 +252,8 @@ func TestOutboundHeaders(t *testing.T) {
 
 func TestDropReasonsDocumented(t *testing.T) {
 	docs := link.DropReasons()
-	if len(docs) != 10 {
-		t.Errorf("%d reasons, want 10: two may share a name", len(docs))
+	if len(docs) != 11 {
+		t.Errorf("%d reasons, want 11: two may share a name", len(docs))
 	}
 	for name, doc := range docs {
 		if !strings.HasPrefix(name, "link-") || len(doc) < 10 || strings.Contains(doc, "\n") {

@@ -45,11 +45,12 @@ func WireGuard(kernel netip.Prefix, addresses []netip.Prefix, log logrus.FieldLo
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return link.NewEndpoint(device, wireGuardOptions(log)), device.Up, func() { _ = device.Close() }, nil
+	ep, err := link.NewEndpoint(device, link.Options{Log: log, Offload: link.OffloadOff})
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, device.Close())
+	}
+	return ep, device.Up, func() { _ = device.Close() }, nil
 }
-
-// wireGuardOptions make a link endpoint use Read and Write.
-func wireGuardOptions(log logrus.FieldLogger) link.Options { return link.Options{Log: log} }
 
 // Netstack is a host on another link, until stop is closed. It has the same
 // netstack, tuning and services as netstackd.
