@@ -238,7 +238,7 @@ func (c *Comparer) sight(p *hooks.Packet) trace.Packet {
 	c.seq++
 	seen := trace.Packet{
 		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: p.Fate, Reason: p.Reason,
-		Untraced: p.Untraced, Reassembled: p.Reassembled(),
+		Untraced: p.Untraced, Reassembled: p.Reassembled(), Segments: p.Segments(),
 	}
 	seen.NChecks = copy(seen.Checks[:], p.Checks())
 	seen.Packet.Bytes = nil
