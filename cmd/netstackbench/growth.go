@@ -38,8 +38,8 @@ const holdSources = 4
 func hold(connections int) *work {
 	w := &work{
 		name:    fmt.Sprintf("hold-%d", connections),
-		title:   count(connections, "TCP connection") + " held, each used once",
-		figures: []figure{{held, "connections", false}, {resident, "MiB", true}},
+		title:   count(connections, "TCP connection", "TCP connections") + " held, each used once",
+		figures: []figure{{held, "", false}, {resident, "MiB", true}},
 		kinds:   hosts, rounds: 1, patience: 2 * time.Minute,
 		do: func(s *site, window load.Window) (outcome, error) { return holdOnce(s, connections, window) },
 	}
@@ -97,8 +97,8 @@ func whyFewer(err error) string {
 func addresses(n int) *work {
 	return &work{
 		name:    fmt.Sprintf("addresses-%d", n),
-		title:   fmt.Sprintf("a host with %d of %s, the last one used", n, "addresses"),
-		figures: []figure{{startTime, "ms", true}, {meanRTT, "µs", true}, {rate, "UDP echoes/s", false}, {resident, "MiB", true}},
+		title:   fmt.Sprintf("a host with %s, the last one used", count(n, "address", "addresses")),
+		figures: []figure{{startTime, "ms", true}, {meanRTT, "µs", true}, {echoRate, "/s", false}, {resident, "MiB", true}},
 		kinds:   hostsTracing, addresses: n, rounds: 3, fresh: true,
 		do: func(s *site, window load.Window) (outcome, error) {
 			p, err := load.Ping(s.last, 0, window)
@@ -116,7 +116,7 @@ func addresses(n int) *work {
 			return outcome{
 				Values: map[string]float64{
 					startTime: microseconds(s.started) / 1000, meanRTT: microseconds(p.RTT.Mean()),
-					rate: d.Rate(), resident: mebibytes(bytes),
+					echoRate: d.Rate(), resident: mebibytes(bytes),
 				},
 				Amount: float64(p.Operations), Per: "op",
 			}, err
@@ -138,7 +138,7 @@ func soak() *work {
 	return &work{
 		name:    "soak",
 		title:   "1,000,000 connections made, used and reset, and 90 s of rest",
-		figures: []figure{{growth, "×", true}, {resident, "MiB", true}},
+		figures: []figure{{growth, "", true}, {resident, "MiB", true}},
 		targets: []report.Target{{Figure: growth, Least: 0.8, Most: 1.2}, {Figure: resident, Most: 40 * 1.2}},
 		kinds:   []string{report.Netstackd}, soak: true, rounds: 1, patience: 15 * time.Minute,
 		do: func(s *site, window load.Window) (outcome, error) {

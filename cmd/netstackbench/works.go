@@ -82,6 +82,7 @@ const (
 	perHeld    = "memory per connection"
 	held       = "connections held"
 	startTime  = "time to start"
+	echoRate   = "rate of UDP echoes"
 	growth     = "memory after by memory before"
 )
 
@@ -126,7 +127,7 @@ func catalogue() []*work {
 func bulk(way string, streams int, ofKernel, ofFDBased float64) *work {
 	w := &work{
 		name:    fmt.Sprintf("tcp-%s-%d", way, streams),
-		title:   fmt.Sprintf("TCP %s, %s", way, count(streams, "stream")),
+		title:   fmt.Sprintf("TCP %s, %s", way, count(streams, "stream", "streams")),
 		figures: []figure{{throughput, "Gbit/s", false}},
 		kinds:   hosts, quick: streams < 64,
 		do: func(s *site, window load.Window) (outcome, error) {
@@ -155,7 +156,7 @@ func bulk(way string, streams int, ofKernel, ofFDBased float64) *work {
 func exchange(connections int) *work {
 	return &work{
 		name:    fmt.Sprintf("rr-%d", connections),
-		title:   fmt.Sprintf("request and response of 64 bytes over TCP, %s", count(connections, "connection")),
+		title:   fmt.Sprintf("request and response of 64 bytes over TCP, %s", count(connections, "connection", "connections")),
 		figures: []figure{{rate, "/s", false}},
 		targets: []report.Target{{Figure: rate, Against: report.Kernel, Least: 0.35}},
 		kinds:   hosts, quick: connections == 1,
@@ -171,7 +172,7 @@ func exchange(connections int) *work {
 func connects(clients int) *work {
 	w := &work{
 		name:    fmt.Sprintf("connects-%d", clients),
-		title:   fmt.Sprintf("TCP connections made, used for 64 bytes there and back, and reset, by %s", count(clients, "client")),
+		title:   fmt.Sprintf("TCP connections made, used for 64 bytes there and back, and reset, by %s", count(clients, "client", "clients")),
 		figures: []figure{{rate, "/s", false}},
 		kinds:   hosts, quick: clients == 1,
 		do: func(s *site, window load.Window) (outcome, error) {
@@ -188,7 +189,7 @@ func connects(clients int) *work {
 func datagrams(size, outstanding int) *work {
 	w := &work{
 		name:    fmt.Sprintf("udp-%d", size),
-		title:   fmt.Sprintf("UDP datagrams of %d bytes echoed, %d outstanding", size, outstanding),
+		title:   fmt.Sprintf("UDP datagrams of %s echoed, %d outstanding", count(size, "byte", "bytes"), outstanding),
 		figures: []figure{{rate, "/s", false}},
 		kinds:   hosts, quick: size == 1400,
 		do: func(s *site, window load.Window) (outcome, error) {
@@ -259,10 +260,13 @@ func mebibytes(bytes uint64) float64 { return float64(bytes) / (1 << 20) }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// count is "1 stream", "4 streams".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+// count is "1 stream" or "4 streams".
+func count(n int, one, many string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case n >= 1000:
+		return fmt.Sprintf("%d,%03d %s", n/1000, n%1000, many)
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"io"
 	"slices"
+	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -29,11 +30,13 @@ type panel struct {
 // The chart's measures.
 const (
 	chartWidth  = 28 * vg.Centimeter
-	panelHeight = 9 * vg.Centimeter
+	panelHeight = 10 * vg.Centimeter
 	chartDPI    = 130
 	margin      = 5 * vg.Millimeter
 	// clusterPart is how much of a group's room its bars fill.
 	clusterPart = 0.8
+	// legendPart of the groups' room is added for the legend.
+	legendPart = 0.14
 )
 
 // palette tells eight paths apart for the colour-blind too (Okabe and Ito, Color
@@ -68,9 +71,9 @@ func (r *Report) WriteChart(w io.Writer, format string) error {
 	whole := draw.New(canvas)
 	whole.FillPolygon(color.White, []vg.Point{{}, {X: chartWidth}, {X: chartWidth, Y: height}, {Y: height}})
 	for i, p := range panels {
-		drawn, err := p.plot(paths)
-		if err != nil {
-			return fmt.Errorf("draw chart: %w", err)
+		drawn := p.plot(paths)
+		if i == 0 {
+			drawn.Title.Text = r.caption() + "\n \n" + drawn.Title.Text
 		}
 		top := height - panelHeight*vg.Length(i)
 		drawn.Draw(draw.Canvas{Canvas: whole.Canvas, Rectangle: vg.Rectangle{
@@ -124,43 +127,54 @@ func (r *Report) paths() []string {
 	return names
 }
 
-func (p *panel) plot(paths []string) (*plot.Plot, error) {
+// caption says where and when.
+func (r *Report) caption() string {
+	return fmt.Sprintf("netstackbench: %s, %d cores, Linux %s, %s",
+		r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Date.Format(time.DateOnly))
+}
+
+func (p *panel) plot(paths []string) *plot.Plot {
 	drawn := plot.New()
 	drawn.Title.Text = p.title
-	drawn.Title.TextStyle.Font.Size = vg.Points(14)
+	drawn.Title.TextStyle.Font.Size = vg.Points(15)
 	drawn.Y.Label.Text = p.axis
-	drawn.Y.Label.TextStyle.Font.Size = vg.Points(11)
-	drawn.Y.Tick.Label.Font.Size = vg.Points(10)
-	drawn.X.Tick.Label.Font.Size = vg.Points(10)
+	drawn.Y.Label.TextStyle.Font.Size = vg.Points(12)
+	drawn.Y.Tick.Label.Font.Size = vg.Points(12)
+	drawn.X.Tick.Label.Font.Size = vg.Points(12)
 	drawn.X.Tick.Label.YAlign = text.YTop
 	drawn.Y.Min = 0
 	drawn.NominalX(p.labels...)
-	drawn.X.Min, drawn.X.Max = -0.5, float64(len(p.groups))-0.5
+	drawn.X.Min = -0.5
 	drawn.Legend.Top, drawn.Legend.Left = true, false
-	drawn.Legend.TextStyle.Font.Size = vg.Points(10)
+	drawn.Legend.TextStyle.Font.Size = vg.Points(12)
 	drawn.Legend.Padding = vg.Points(2)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = nil
 	grid.Horizontal.Color = color.Gray{0xdd}
 	drawn.Add(grid)
+	var all []*bars
 	for i, name := range paths {
-		b := p.bars(name, palette[i%len(palette)])
-		if len(b.values) == 0 {
-			continue
+		if b := p.bars(name, palette[i%len(palette)]); len(b.values) > 0 {
+			all = append(all, b)
 		}
-		b.left = -clusterPart/2 + clusterPart*float64(i)/float64(len(paths))
-		b.width = clusterPart / float64(len(paths))
-		drawn.Add(b)
-		drawn.Legend.Add(name, b)
 	}
-	// Room for the legend beside the last group.
-	drawn.X.Max += 0.16 * float64(len(p.groups)+1)
-	return drawn, nil
+	for i, b := range all {
+		b.left = -clusterPart/2 + clusterPart*float64(i)/float64(len(all))
+		b.width = clusterPart / float64(len(all))
+		drawn.Add(b)
+		drawn.Legend.Add(b.path, b)
+	}
+	// Room for the legend beside the last group, which Add does not know of.
+	drawn.X.Max = float64(len(p.groups)) - 0.5
+	drawn.X.Max += legendPart * (drawn.X.Max - drawn.X.Min)
+	drawn.Y.Max *= 1.05
+	return drawn
 }
 
 // bars are what one path did in each group of a panel. A plotter of its own,
 // since the library's bars know no whiskers.
 type bars struct {
+	path   string
 	at     []float64 // the place of the group on the axis
 	values []Spread
 	color  color.Color
@@ -175,7 +189,7 @@ var (
 )
 
 func (p *panel) bars(path string, c color.Color) *bars {
-	b := &bars{color: c}
+	b := &bars{path: path, color: c}
 	for i, g := range p.groups {
 		for j := range g.Rows {
 			row := &g.Rows[j]
