@@ -67,10 +67,10 @@ type host struct {
 
 // startHost starts the host of a path and waits until it is up. It must run on
 // the main goroutine, whose thread the host's life is bound to.
-func startHost(p *path, addresses int, traceDir string) (*host, error) {
+func startHost(p *path, addresses []netip.Prefix, traceDir string) (*host, error) {
 	h := &host{up: make(chan struct{}), done: make(chan struct{})}
 	begin := time.Now()
-	err := h.start(p, hostAddrs(max(addresses, 1)), traceDir)
+	err := h.start(p, addresses, traceDir)
 	if err == nil {
 		select {
 		case <-h.up:
@@ -235,7 +235,9 @@ func (h *host) stop() (*hostEnd, error) {
 	}
 	if pair, lookErr := netlink.LinkByName(vethClient); lookErr == nil {
 		// It would go with the other namespace, but some time later.
-		err = errors.Join(err, netlink.LinkDel(pair))
+		if delErr := netlink.LinkDel(pair); !errors.Is(delErr, syscall.ENODEV) {
+			err = errors.Join(err, delErr)
+		}
 	}
 	if h.trace != nil {
 		err = errors.Join(err, h.trace.remove())

@@ -73,8 +73,26 @@ func (m *member) close() {
 type result struct {
 	member *member
 	rounds []*round
-	end    *hostEnd // nil if it told nothing
-	err    error    // the first
+	end    hostEnd // of all its hosts
+	err    error   // the first
+}
+
+// again starts another host.
+func (r *result) again(ctx context.Context, w *work) {
+	if r.stop(ctx); r.err == nil {
+		r.err = r.member.start(ctx, w)
+	}
+}
+
+// stop stops the host and keeps what it said.
+func (r *result) stop(ctx context.Context) {
+	end, err := r.member.stop(ctx)
+	if end != nil {
+		r.end.add(end)
+	}
+	if r.err == nil {
+		r.err = err
+	}
 }
 
 // run does one round.
@@ -108,12 +126,10 @@ func (r *result) row(figure string) report.Row {
 	}
 	row.Notes = slices.Compact(row.Notes)
 	row.Cost = r.cost()
-	if r.end != nil {
-		row.Notes = append(row.Notes, r.end.Notes...)
-		if r.end.Traced && r.end.Packets > 0 {
-			lost := float64(r.end.TraceLost) / float64(r.end.Packets)
-			row.TraceLost = &lost
-		}
+	row.Notes = append(row.Notes, r.end.Notes...)
+	if r.end.Traced && r.end.Packets > 0 {
+		lost := float64(r.end.TraceLost) / float64(r.end.Packets)
+		row.TraceLost = &lost
 	}
 	return row
 }

@@ -30,8 +30,8 @@ type options struct {
 
 // The defaults of the two ways to run.
 const (
-	fullRounds, fullWarm, fullLength    = 5, 250 * time.Millisecond, time.Second
-	quickRounds, quickWarm, quickLength = 3, 100 * time.Millisecond, 300 * time.Millisecond
+	fullRounds, fullWarm, fullLength    = 7, 200 * time.Millisecond, 700 * time.Millisecond
+	quickRounds, quickWarm, quickLength = 3, 75 * time.Millisecond, 250 * time.Millisecond
 )
 
 const usage = `Usage: netstackbench [flags]
@@ -46,8 +46,8 @@ minimal responder: one run, in network namespaces of its own, interleaved rounds
   -only REGEXP     works by name, as in '^tcp'; see -list
   -paths LIST      paths by name, comma separated, * stands for anything
                    (default all; see -list)
-  -rounds N        rounds (default 5, with -quick 3)
-  -time DURATION   each measurement (default 1s, with -quick 300ms)
+  -rounds N        rounds (default 7, with -quick 3)
+  -time DURATION   each measurement (default 700ms, with -quick 250ms)
   -soak            also make 1,000,000 connections and weigh netstackd 90 s later
   -json FILE       write everything to a file
   -chart FILE      draw FILE.png or FILE.svg

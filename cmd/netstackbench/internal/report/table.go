@@ -15,7 +15,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	r.heading(out)
 	for i := range r.Groups {
-		r.Groups[i].table(out)
+		// What is to be said of a work is said once, below its first figure.
+		first := i == 0 || r.Groups[i-1].Work != r.Groups[i].Work
+		r.Groups[i].table(out, first)
 	}
 	met, missed, open := r.tally()
 	if met+missed+open > 0 {
@@ -47,19 +49,22 @@ func (r *Report) heading(w io.Writer) {
 	fmt.Fprint(w, "median [least, most]; CPU of the host, and with the load generator; memory resident, and at its peak\n")
 }
 
-func (g *Group) table(w io.Writer) {
-	sense := "more is better"
+func (g *Group) table(w io.Writer, notes bool) {
+	in, sense := "", "more is better"
+	if g.Unit != "" {
+		in = " in " + g.Unit
+	}
 	if g.LessIsBetter {
 		sense = "less is better"
 	}
-	fmt.Fprintf(w, "\n%s: %s in %s, %s (%s)\n", g.Title, g.Figure, g.Unit, sense, g.Work)
+	fmt.Fprintf(w, "\n%s (%s)\n%s%s, %s\n", g.Title, g.Work, g.Figure, in, sense)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  path\tmedian\tspread\tCPU\tMiB\t× kernel\t× best\ttarget")
 	var below []string
 	for i := range g.Rows {
 		row := &g.Rows[i]
 		if !row.valid() {
-			fmt.Fprintf(table, "  %s\tfailed\t\t\t\t\t\t\n", row.Path)
+			fmt.Fprintf(table, "  %s\tfailed\t\t\t\t\t\t%s\n", row.Path, verdicts(row.Verdicts))
 			below = append(below, fmt.Sprintf("  %s: %s", row.Path, row.Error))
 		} else {
 			cells := []string{
@@ -78,6 +83,9 @@ func (g *Group) table(w io.Writer) {
 	}
 	// The writer below is buffered and keeps its first error.
 	_ = table.Flush()
+	if !notes {
+		return
+	}
 	for _, line := range below {
 		fmt.Fprintln(w, line)
 	}
