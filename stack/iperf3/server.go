@@ -48,7 +48,7 @@ type Config struct {
 type Counters struct {
 	Tests    uint64 // that came to their end
 	Failed   uint64 // tests that began with parameters and ended otherwise
-	Busy     uint64 // connections refused because another client's test ran
+	Busy     uint64 // connections refused because another test ran, or theirs was over
 	NoCookie uint64 // connections that did not begin with a cookie
 }
 
@@ -61,6 +61,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	current *session // guarded by mu; nil while the server is free
+	ended   cookie   // guarded by mu; of the last session
 }
 
 // NewServer starts nothing.
@@ -107,6 +108,12 @@ func (s *Server) admit(ticket uint64, conn Conn) {
 	for {
 		s.mu.Lock()
 		now := s.current
+		if now == nil && c == s.ended {
+			// A stream of a test that is over, not a new client.
+			s.mu.Unlock()
+			s.refuse(conn)
+			return
+		}
 		if now == nil {
 			now = newSession(s, c, conn)
 			s.current = now
@@ -146,6 +153,7 @@ func (s *Server) release(of *session) {
 	defer s.mu.Unlock()
 	if s.current == of {
 		s.current = nil
+		s.ended = of.cookie
 		close(of.over)
 	}
 }
