@@ -216,6 +216,10 @@ func fileError(op string, errno syscall.Errno) error {
 	return &os.PathError{Op: op, Path: "/dev/net/tun", Err: errno}
 }
 
+// mostPieces is how many pieces a write may have, UIO_MAXIOV in
+// include/uapi/linux/uio.h.
+const mostPieces = 1024
+
 // sender writes one packet. It is pooled.
 type sender struct {
 	header   [virtioHeaderLen]byte
@@ -244,6 +248,14 @@ func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
 		piece.SetLen(len(b))
 		s.pieces = append(s.pieces, piece)
 		total += len(b)
+	}
+	if len(s.pieces) > mostPieces {
+		// What somebody wrote in little pieces, and TCP joined.
+		clear(s.pieces)
+		whole := pkt.ToView()
+		defer whole.Release()
+		s.pieces = append(s.pieces[:0], unix.Iovec{Base: &s.header[0], Len: virtioHeaderLen}, unix.Iovec{Base: unsafe.SliceData(whole.AsSlice())})
+		s.pieces[1].SetLen(total)
 	}
 	err := o.raw.Control(s.tryWrite)
 	clear(s.pieces) // the pool must not keep the packet's memory
