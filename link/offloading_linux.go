@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -131,10 +132,13 @@ func (o *offloading) rest() { o.buffer.rest() }
 func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer, error) {
 	if err := o.raw.Read(o.tryRead); err != nil {
 		// What ended the wait says more than that no packet came.
-		return pkts, readError(err)
+		return pkts, rawError(err)
 	}
 	if o.err != nil {
-		return pkts, readError(o.err)
+		return pkts, o.err
+	}
+	if o.n == 0 {
+		return pkts, io.EOF // a TUN has no end; to try again would keep a core busy
 	}
 	n := o.n - virtioHeaderLen
 	if n <= 0 {
@@ -176,7 +180,7 @@ func (o *offloading) readOnce(fd uintptr) bool {
 		case errno == unix.EINTR:
 			continue
 		case errno != unix.EAGAIN:
-			o.n, o.err = 0, errno
+			o.n, o.err = 0, fileError("read", errno)
 			return true
 		}
 		if o.stopped.Load() || !o.poll.again() {
@@ -194,14 +198,27 @@ func readNow(fd uintptr, pieces []unix.Iovec) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// readError is an error of the device's file as Endpoint wants it.
-func readError(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return &os.PathError{Op: "read", Path: "/dev/net/tun", Err: errno}
+// rawError is an error of the device's file itself as Endpoint wants it. That
+// the file is closed, its raw side says in an error of no type and no package
+// (ErrFileClosing in internal/poll): all but the deadline's is that one.
+func rawError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return err
+	return os.ErrClosed
 }
+
+// fileError is what the kernel said, as Endpoint wants it.
+func fileError(op string, errno syscall.Errno) error {
+	if errno == unix.EBADFD {
+		return os.ErrClosed // the device was deleted: tun_get in drivers/net/tun.c finds none
+	}
+	return &os.PathError{Op: op, Path: "/dev/net/tun", Err: errno}
+}
+
+// mostPieces is how many pieces a write may have, UIO_MAXIOV in
+// include/uapi/linux/uio.h.
+const mostPieces = 1024
 
 // sender writes one packet. It is pooled.
 type sender struct {
@@ -232,12 +249,23 @@ func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
 		s.pieces = append(s.pieces, piece)
 		total += len(b)
 	}
-	err := o.raw.Control(s.tryWrite)
-	if err == nil && s.errno != 0 {
-		err = &os.PathError{Op: "write", Path: "/dev/net/tun", Err: s.errno}
+	if len(s.pieces) > mostPieces {
+		// What somebody wrote in little pieces, and TCP joined.
+		clear(s.pieces)
+		whole := pkt.ToView()
+		defer whole.Release()
+		s.pieces = append(s.pieces[:0], unix.Iovec{Base: &s.header[0], Len: virtioHeaderLen}, unix.Iovec{Base: unsafe.SliceData(whole.AsSlice())})
+		s.pieces[1].SetLen(total)
 	}
+	err := o.raw.Control(s.tryWrite)
 	clear(s.pieces) // the pool must not keep the packet's memory
-	return total, err
+	switch {
+	case err != nil:
+		return total, rawError(err)
+	case s.errno != 0:
+		return total, fileError("write", s.errno)
+	}
+	return total, nil
 }
 
 // writeOnce hands the pieces to the kernel, which puts them through its own
