@@ -76,6 +76,9 @@ func appendComparison(b []byte, c *trace.Comparison) []byte {
 	b = appendPair(b, "compare", string(c.Result))
 	b = appendUint(append(b, " compare.seq="...), c.Seq)
 	b = appendUint(append(b, " request="...), c.Request)
+	if c.Reply != 0 {
+		b = appendUint(append(b, " reply="...), c.Reply)
+	}
 	b = appendPair(b, "responder", c.Responder)
 	b = appendPair(b, "live", strconv.FormatBool(c.Live))
 	b = appendPair(b, "due", c.Due)

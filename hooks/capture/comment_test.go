@@ -84,12 +84,13 @@ func kinds(t testing.TB) []any {
 
 	r = request(hooks.Delivered)
 	missing := compared(r, trace.Missing)
-	missing.Replied, missing.Latency = false, 0
+	missing.Replied, missing.Latency, missing.Reply = false, 0, 0
 	events = append(events, r, missing)
 
 	r = next(hooks.Inbound, all["bad-checksum"], hooks.Dropped, "bad-checksum")
 	silence := compared(r, trace.Match)
-	silence.Replied, silence.Latency, silence.Due, silence.Reason, silence.RFC = false, 0, "silence", "bad-checksum", "RFC 792"
+	silence.Replied, silence.Latency, silence.Reply = false, 0, 0
+	silence.Due, silence.Reason, silence.RFC = "silence", "bad-checksum", "RFC 792"
 	events = append(events, r, silence)
 
 	events = append(events, reply(all["echo6-reply"]))
@@ -236,9 +237,9 @@ func TestAttached(t *testing.T) {
 	later := packet(4, hooks.Outbound, all["echo-reply"], hooks.Sent, "")
 	later.Time = reply.Time // the clock is that coarse
 	missing := comparison(3, 1, trace.Missing)
-	missing.Replied = false
+	missing.Replied, missing.Reply = false, 0
 	shadow := comparison(5, 1, trace.Match)
-	shadow.Time = reply.Time
+	shadow.Time, shadow.Reply = reply.Time, 2
 	match := comparison(3, 1, trace.Match)
 	for _, tt := range []struct {
 		name   string

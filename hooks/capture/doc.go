@@ -47,7 +47,7 @@
 // the reply, so that either is found by compare=differ; who sent no reply, or
 // had to keep silent, has it on the request alone:
 //
-//	compare=match compare.seq=3 request=1 responder=netstack live=true
+//	compare=match compare.seq=3 request=1 reply=2 responder=netstack live=true
 //	due=reply rfc="RFC 1122 §3.2.2.6" latency_us=41
 //	diffs="identification@4:7/33064:may"
 //

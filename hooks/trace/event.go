@@ -98,7 +98,10 @@ type Comparison struct {
 	Seq  uint64
 	// Request is the Seq of the packet that completed the request; 0 if a
 	// reply came that nothing asked for.
-	Request   uint64
+	Request uint64
+	// Reply is the Seq of the packet that was the reply, or completed it; 0 if
+	// none came.
+	Reply     uint64
 	Responder string
 	Live      bool
 	Result    Result
@@ -118,8 +121,8 @@ type Comparison struct {
 	// Untraced says that neither of the packets compared was selected.
 	Untraced bool
 
-	// RequestBytes and ReplyByHand are copies, there if the tracer wants
-	// bytes and a reply was predicted.
+	// RequestBytes and ReplyByHand are copies, there if the tracer wants the
+	// working and a reply was predicted.
 	RequestBytes, ReplyByHand []byte
 }
 
@@ -158,10 +161,16 @@ type Summary struct {
 	TraceLost uint64            `json:"trace_lost"`
 }
 
-// A Tracer takes events. It never blocks and is safe for concurrent use.
+// A Tracer takes events, which it borrows for the call; the bytes that they bring
+// it may keep, and must not change. It never blocks and is safe for concurrent
+// use.
 type Tracer interface {
-	// WantsBytes reports whether events should bring copies of the bytes.
+	// WantsBytes reports whether the events of packets should bring copies of
+	// their bytes.
 	WantsBytes() bool
-	Packet(Packet)
-	Compare(Comparison)
+	// WantsWorking reports whether comparisons should bring copies of the request
+	// and of the reply by hand.
+	WantsWorking() bool
+	Packet(*Packet)
+	Compare(*Comparison)
 }

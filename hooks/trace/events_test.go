@@ -70,7 +70,7 @@ func comparison(seq, request uint64, result trace.Result, due string) trace.Comp
 
 // replied adds that a reply came.
 func replied(c trace.Comparison, rfc string, diffs ...trace.Diff) trace.Comparison {
-	c.Replied, c.Latency, c.RFC, c.Diffs = true, 41*time.Microsecond, rfc, diffs
+	c.Reply, c.Replied, c.Latency, c.RFC, c.Diffs = c.Seq-1, true, 41*time.Microsecond, rfc, diffs
 	return c
 }
 

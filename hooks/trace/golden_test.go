@@ -48,12 +48,12 @@ func record(t testing.TB, level trace.Level, format trace.Format, s scene) strin
 			if !r.WantsBytes() {
 				e.Packet.Bytes = nil
 			}
-			r.Packet(e)
+			r.Packet(&e)
 		case trace.Comparison:
 			if !r.WantsBytes() {
 				e.RequestBytes, e.ReplyByHand = nil, nil
 			}
-			r.Compare(e)
+			r.Compare(&e)
 		default:
 			t.Fatalf("%s: an event of type %T", s.name, e)
 		}

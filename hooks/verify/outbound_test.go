@@ -28,15 +28,16 @@ func (o *outbound) sight() []trace.Packet {
 	return o.seen
 }
 
-func (*outbound) WantsBytes() bool { return false }
-func (o *outbound) Packet(p trace.Packet) {
+func (*outbound) WantsBytes() bool   { return false }
+func (*outbound) WantsWorking() bool { return false }
+func (o *outbound) Packet(p *trace.Packet) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if p.Direction == hooks.Outbound {
-		o.seen = append(o.seen, p)
+		o.seen = append(o.seen, *p)
 	}
 }
-func (*outbound) Compare(trace.Comparison) {}
+func (*outbound) Compare(*trace.Comparison) {}
 
 // TestOutbound: netstack leaves the sum of a connection's segments to the link.
 // The comparison takes them for what they are.
