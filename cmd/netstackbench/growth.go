@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"netstackd/cmd/netstackbench/internal/load"
@@ -59,38 +58,30 @@ func holdOnce(s *site, connections int, window load.Window) (outcome, error) {
 		return outcome{}, err
 	}
 	window.Mark()
-	h, err := load.Hold(s.port(echoPort), sources, connections)
+	h, release, err := s.hold(s.port(echoPort), sources, connections)
 	window.Mark()
+	defer release()
 	if err != nil {
 		return outcome{}, err
 	}
-	defer h.Close()
-	alive := h.Alive()
+	if h.Held == 0 {
+		return outcome{}, errors.New(h.Why)
+	}
 	after, err := s.resident()
 	if err != nil {
 		return outcome{}, err
 	}
-	o := outcome{Values: map[string]float64{held: float64(alive), resident: mebibytes(after)}, Amount: float64(alive), Per: "op"}
-	if alive > 0 {
-		o.Values[perHeld] = max(0, float64(after)-float64(before)) / 1024 / float64(alive)
+	o := outcome{
+		Values: map[string]float64{
+			held: float64(h.Held), resident: mebibytes(after),
+			perHeld: max(0, float64(after)-float64(before)) / 1024 / float64(h.Held),
+		},
+		Amount: float64(h.Held), Per: "op",
 	}
-	if alive < connections {
-		o.Notes = append(o.Notes, fmt.Sprintf("%d of %d connections: %s", alive, connections, whyFewer(h.Err)))
+	if h.Why != "" {
+		o.Notes = append(o.Notes, fmt.Sprintf("%d of %d connections: %s", h.Held, connections, h.Why))
 	}
 	return o, nil
-}
-
-// whyFewer explains why there are not as many connections as asked for.
-func whyFewer(err error) string {
-	switch {
-	case err == nil:
-		return "the others were closed again"
-	case errors.Is(err, syscall.ECONNRESET):
-		return "the host's service takes no more: " + err.Error()
-	case errors.Is(err, syscall.EMFILE):
-		return "the load generator may open no more files (ulimit -n): " + err.Error()
-	}
-	return err.Error()
 }
 
 // addresses starts a host with so many addresses and talks to the last one.

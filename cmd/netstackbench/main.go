@@ -34,6 +34,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"text/tabwriter"
 )
 
 // The main goroutine keeps the main thread: a parent-death signal fires when
@@ -74,12 +75,15 @@ const roleVariable = "NETSTACKBENCH_ROLE"
 
 // list prints what there is to choose from.
 func list(w io.Writer, opts *options) {
-	fmt.Fprintln(w, "works:")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "works:")
 	for _, work := range opts.works {
-		fmt.Fprintf(w, "  %-16s %s\n", work.name, work.title)
+		fmt.Fprintf(table, "  %s\t%s\n", work.name, work.title)
 	}
-	fmt.Fprintln(w, "paths:")
+	fmt.Fprintln(table, "paths:")
 	for _, p := range opts.paths {
-		fmt.Fprintf(w, "  %-16s %s\n", p.Name, p.about())
+		fmt.Fprintf(table, "  %s\t%s\n", p.Name, p.about())
 	}
+	// A terminal or a pipe: if it fails nobody reads the list.
+	_ = table.Flush()
 }

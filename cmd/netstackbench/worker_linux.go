@@ -25,8 +25,11 @@ const roleWorker = "worker"
 
 // play is main of every process but the outer one.
 func play(role string, args []string) error {
-	if role == roleWorker {
+	switch role {
+	case roleWorker:
 		return workerMain()
+	case roleHolder:
+		return holderMain()
 	}
 	if role == report.Kernel {
 		// Its interface comes when the other side closes the pipe.
@@ -116,6 +119,7 @@ type worker struct {
 	host     *host // nil if none runs
 	last     netip.Addr
 	sources  []netip.Addr
+	holders  []*holder
 }
 
 // handle does what is asked, on the main goroutine.
@@ -167,7 +171,7 @@ func (w *worker) run(what *work, window load.Window) (*round, error) {
 		return nil, err
 	}
 	pid := w.host.cmd.Process.Pid
-	m := meter{pid: pid}
+	m := meter{pid: pid, helpers: func() []*holder { return w.holders }}
 	window.Mark = m.mark
 	stop := make(chan struct{})
 	if w.host.trace != nil {
@@ -211,6 +215,7 @@ func (w *worker) site() *site {
 			return now, err
 		},
 		sources: w.addSources,
+		hold:    w.hold,
 	}
 }
 
@@ -237,14 +242,21 @@ func (w *worker) addSources(n int) ([]netip.Addr, error) {
 
 // meter reads the CPU clocks at both ends of a window.
 type meter struct {
-	pid   int
-	reads []struct{ server, own time.Duration }
-	err   error
+	pid int
+	// helpers are the processes whose time counts as the load generator's.
+	helpers func() []*holder
+	reads   []struct{ server, own time.Duration }
+	err     error
 }
 
 func (m *meter) mark() {
 	server, err := processTime(m.pid)
 	own, errOwn := ownTime()
+	for _, h := range m.helpers() {
+		if t, err := processTime(h.cmd.Process.Pid); err == nil {
+			own += t
+		}
+	}
 	m.reads = append(m.reads, struct{ server, own time.Duration }{server, own})
 	m.err = errors.Join(m.err, err, errOwn)
 }

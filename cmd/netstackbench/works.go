@@ -49,6 +49,8 @@ type site struct {
 	resident func() (uint64, error)
 	// sources gives the kernel's side more addresses, so many, and returns them.
 	sources func(int) ([]netip.Addr, error)
+	// hold has so many connections held until it is told to release them.
+	hold func(to netip.AddrPort, from []netip.Addr, n int) (h heldReply, release func(), err error)
 }
 
 func (s *site) port(n uint16) netip.AddrPort { return netip.AddrPortFrom(s.host, n) }

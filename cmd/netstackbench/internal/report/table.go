@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -46,7 +47,7 @@ func (r *Report) heading(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s, %d rounds of %v after %v, interleaved; took %v\n",
 		r.Date.Format(time.RFC3339), r.Run.Rounds, r.Run.Length, r.Run.Warm, r.Run.Took.Round(100*time.Millisecond))
-	fmt.Fprint(w, "median [least, most]; CPU of the host, and with the load generator; memory resident, and at its peak\n")
+	fmt.Fprint(w, "median [least, most]; CPU of the host, and with the load generator; memory resident, and at its\npeak, of the host's process: what the kernel holds for it is not in it\n")
 }
 
 func (g *Group) table(w io.Writer, notes bool) {
@@ -58,7 +59,8 @@ func (g *Group) table(w io.Writer, notes bool) {
 		sense = "less is better"
 	}
 	fmt.Fprintf(w, "\n%s (%s)\n%s%s, %s\n", g.Title, g.Work, g.Figure, in, sense)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var aligned bytes.Buffer
+	table := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  path\tmedian\tspread\tCPU\tMiB\t× kernel\t× best\ttarget")
 	var below []string
 	for i := range g.Rows {
@@ -81,8 +83,10 @@ func (g *Group) table(w io.Writer, notes bool) {
 			below = append(below, fmt.Sprintf("  %s: %s", row.Path, note))
 		}
 	}
-	// The writer below is buffered and keeps its first error.
-	_ = table.Flush()
+	_ = table.Flush() // a buffer takes everything
+	for line := range strings.Lines(aligned.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 	if !notes {
 		return
 	}
