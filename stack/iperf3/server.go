@@ -61,7 +61,11 @@ type Server struct {
 
 	mu      sync.Mutex
 	current *session // guarded by mu; nil while the server is free
-	ended   cookie   // guarded by mu; of the last session
+	// late is the cookie of the last session that ended before it had all its
+	// streams, until lateEnd: what comes with it is one of those, not a new
+	// client.
+	late    cookie    // guarded by mu
+	lateEnd time.Time // guarded by mu
 }
 
 // NewServer starts nothing.
@@ -108,8 +112,7 @@ func (s *Server) admit(ticket uint64, conn Conn) {
 	for {
 		s.mu.Lock()
 		now := s.current
-		if now == nil && c == s.ended {
-			// A stream of a test that is over, not a new client.
+		if now == nil && c == s.late && time.Now().Before(s.lateEnd) {
 			s.mu.Unlock()
 			s.refuse(conn)
 			return
@@ -153,7 +156,9 @@ func (s *Server) release(of *session) {
 	defer s.mu.Unlock()
 	if s.current == of {
 		s.current = nil
-		s.ended = of.cookie
+		if !of.complete {
+			s.late, s.lateEnd = of.cookie, time.Now().Add(stepPatience)
+		}
 		close(of.over)
 	}
 }

@@ -225,6 +225,16 @@ func TestLateStream(t *testing.T) {
 		late := r.stream("a")
 		r.hear(late, accessDenied)
 		late.Close()
+		// But it is no ban.
+		time.Sleep(stepPatience)
+		again := r.begin("a", `{"tcp":true,"len":1000}`)
+		r.hear(again, createStreams)
+		r.stream("a")
+		r.hear(again, testStart, testRunning)
+		r.end(again)
+		again = r.begin("a", `{"tcp":true,"len":1000}`)
+		r.hear(again, createStreams)
+		again.Close()
 	})
 }
 

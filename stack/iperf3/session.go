@@ -49,6 +49,7 @@ type session struct {
 	sentBytes, sentBlocks atomic.Uint64
 
 	// Of the control goroutine.
+	complete   bool      // all streams have come
 	begin      time.Time // of what counts: the start, or the end of the omitted time
 	lastMoved  uint64
 	lastChange time.Time
@@ -198,6 +199,7 @@ func (t *session) gather() error {
 			return t.unexpected(said)
 		}
 	}
+	t.complete = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.joining = false
