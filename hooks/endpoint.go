@@ -51,9 +51,6 @@ type Options struct {
 	// then; without, what comes in is judged as it stands. [hooks/verify] is to
 	// be in the chain, which drops by name what is wrong.
 	ReceiveOffload bool
-	// Payload says that some hook reads the data of super-segments with partial
-	// checksums, which costs a copy of it: a tracer that wants bytes, a filter.
-	Payload bool
 }
 
 // New wraps child in a chain of hooks, which see each packet in the order
@@ -166,7 +163,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 // be forwarded, and whether its sums are verified.
 func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) (forward, vouched bool) {
 	p := e.packets.Get().(*Packet)
-	p.decode(d, p.contiguous(pkt, e.options.Payload), time.Now())
+	p.decode(d, p.contiguous(pkt), time.Now())
 	if d == Outbound || e.options.ReceiveOffload {
 		p.Offload = p.offload(pkt)
 	}

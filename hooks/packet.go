@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"slices"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -11,8 +10,7 @@ import (
 )
 
 // A Packet is one packet on its way through the chain. The embedded decoding
-// and its bytes are valid only during the hook's call. Without Options.Payload,
-// the data of a super-segment is not to be read: only its length is right.
+// and its bytes are valid only during the hook's call.
 type Packet struct {
 	wire.Packet
 
@@ -130,23 +128,12 @@ func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 // judge is the part of Set that judges the checksums.
 func (p *Packet) judge() { p.nchecks, p.reassembled = len(p.Checksums(p.checks[:0])), false }
 
-// headLen is room for the headers of a TCP segment over IPv4, or over IPv6 with
-// some extension headers, in bytes.
-const headLen = 256
-
 // contiguous returns the packet's bytes in one piece: the packet's own if they
-// lie in one view, else a copy in p.scratch. Without payload, of a super-segment
-// whose checksum is partial only the first headLen bytes are copied, and the rest
-// is there for its length alone.
-func (p *Packet) contiguous(pkt *stack.PacketBuffer, payload bool) []byte {
-	size := pkt.Size()
-	wanted := size
-	if g := &pkt.GSOOptions; !payload && g.NeedsCsum && g.Type != stack.GSONone {
-		wanted = min(size, headLen)
-	}
+// lie in one view, as they do inbound, else a copy in p.scratch.
+func (p *Packet) contiguous(pkt *stack.PacketBuffer) []byte {
 	views, offset := pkt.AsViewList()
 	p.scratch = p.scratch[:0]
-	for v := views.Front(); v != nil && len(p.scratch) < wanted; v = v.Next() {
+	for v := views.Front(); v != nil; v = v.Next() {
 		b := v.AsSlice()
 		if offset >= len(b) {
 			offset -= len(b)
@@ -154,14 +141,12 @@ func (p *Packet) contiguous(pkt *stack.PacketBuffer, payload bool) []byte {
 		}
 		b = b[offset:]
 		offset = 0
-		if len(b) == size {
+		if len(p.scratch) == 0 && v.Next() == nil {
 			return b
 		}
-		p.scratch = append(p.scratch, b[:min(len(b), wanted-len(p.scratch))]...)
+		p.scratch = append(p.scratch, b...)
 	}
-	// What stands behind is of other packets, or zero.
-	p.scratch = slices.Grow(p.scratch, size-len(p.scratch))
-	return p.scratch[:size]
+	return p.scratch
 }
 
 // udpChecksumOffset is that of the checksum in a UDP header, in bytes (RFC 768).
