@@ -8,6 +8,9 @@ TESTTIME ?= 10m
 # The integration tests run when nothing else does: what they watch has deadlines.
 ALONE := cmd/netstackd
 
+# More flags for `make bench` and `make bench-quick`: BENCHFLAGS='-json FILE'.
+BENCHFLAGS ?=
+
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 # Release builds need no C compiler, at build time or at run time.
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
@@ -30,10 +33,10 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build demo test fuzz bench lint deps clean
+.PHONY: help build demo test fuzz bench bench-quick bench-go lint deps clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/netstackd and bin/netstackdemo, static
 	$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackdemo
@@ -76,7 +79,15 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## run the Go benchmarks
+bench: ## measure netstackd beside the kernel and netstack on other links (8 min)
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
+	@bin/netstackbench $(BENCHFLAGS)
+
+bench-quick: ## the main rows of bench, in under a minute
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
+	@bin/netstackbench -quick $(BENCHFLAGS)
+
+bench-go: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 lint: ## gofmt, go vet, staticcheck, tidy go.mod, and builds for the systems without a TUN

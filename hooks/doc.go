@@ -4,7 +4,8 @@
 // # A packet's way
 //
 //	kernel ── TUN ──▶ link ──▶ hooks.Endpoint ──▶ netstack ─┐
-//	                              │    ▲  guard, compare    │
+//	                              │    ▲  verify, guard,    │
+//	                              │    │  compare           │
 //	kernel ◀── TUN ── link ◀── hooks.Endpoint ◀─────────────┘
 //
 // Inbound is TUN to netstack, outbound is netstack to TUN.
@@ -19,12 +20,22 @@
 //
 //   - packet.go: [Packet], what a hook sees of a packet.
 //   - hook.go: [Hook], what a hook may do with it.
-//   - endpoint.go: [Endpoint], the link endpoint around the chain.
+//   - endpoint.go: [Endpoint], the link endpoint around the chain, and who
+//     verifies checksums.
 //   - ledger.go: [Ledger], the counts.
 //   - fate.go: [Fate] and the closed list of drop reasons.
 //
-// The hooks themselves live below: hooks/guard keeps from netstack what would
+// The hooks themselves live below: hooks/verify drops what has a wrong checksum
+// that netstack would not verify, hooks/guard keeps from netstack what would
 // harm it, hooks/compare predicts each reply with the reference host of
 // hooks/byhand and judges what netstack sent, hooks/trace renders what they
 // saw. hooks/wire and hooks/byhand rest on the standard library alone.
+//
+// # Who verifies checksums
+//
+// Without receive offload netstack does, all of them, and what is wrong reaches
+// it. With it ([Options.ReceiveOffload]) the chain does: packets come in whose
+// sums are partial, for they never saw a wire, and netstack is told not to look.
+// It is told so of each packet by itself: of one whose sums the chain could not
+// verify, a fragment say, it is told the contrary, and verifies.
 package hooks

@@ -18,8 +18,17 @@ import (
 type Endpoint struct {
 	stack.LinkEndpoint // the child
 
-	hooks  []Hook
-	ledger *Ledger
+	hooks   []Hook
+	ledger  *Ledger
+	options Options
+
+	// delivering is held, for reading, while a packet is delivered whose sums
+	// are verified, and alone while one is whose are not, if there is receive
+	// offload. It guards what Capabilities says of that.
+	delivering sync.RWMutex
+	// unverified says that what is being delivered is not verified. It is
+	// written under delivering.
+	unverified atomic.Bool
 
 	// dispatcher is netstack's side; nil while detached.
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
@@ -33,13 +42,28 @@ var (
 	_ stack.NetworkDispatcher = (*Endpoint)(nil)
 )
 
+// Options of an Endpoint.
+type Options struct {
+	// ReceiveOffload advertises stack.CapabilityRXChecksumOffload: netstack then
+	// verifies no IPv4, TCP or UDP checksum of the packets that the chain has
+	// verified. It is for a child that delivers packets with partial checksums,
+	// and what it says of a packet in RXChecksumValidated and GSOOptions counts
+	// then; without, what comes in is judged as it stands. [hooks/verify] is to
+	// be in the chain, which drops by name what is wrong.
+	ReceiveOffload bool
+	// Payload says that some hook reads the data of super-segments with partial
+	// checksums, which costs a copy of it: a tracer that wants bytes, a filter.
+	Payload bool
+}
+
 // New wraps child in a chain of hooks, which see each packet in the order
 // given, in both directions, and counts in ledger.
-func New(child stack.LinkEndpoint, ledger *Ledger, chain ...Hook) *Endpoint {
+func New(child stack.LinkEndpoint, ledger *Ledger, o Options, chain ...Hook) *Endpoint {
 	return &Endpoint{
 		LinkEndpoint: child,
 		hooks:        chain,
 		ledger:       ledger,
+		options:      o,
 		packets:      sync.Pool{New: func() any { return new(Packet) }},
 	}
 }
@@ -64,10 +88,41 @@ func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	dispatcher := e.dispatcher.Load()
-	if !e.pass(Inbound, pkt, dispatcher != nil) {
-		return
+	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil)
+	switch {
+	case !forward:
+	case !e.options.ReceiveOffload:
+		(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+	case vouched:
+		e.delivering.RLock()
+		defer e.delivering.RUnlock()
+		(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+	default:
+		e.deliverUnverified(*dispatcher, protocol, pkt)
 	}
-	(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+}
+
+// deliverUnverified delivers a packet of which the chain could not verify every
+// sum, a fragment say: netstack has to. Its NIC asks for the capabilities once
+// for each packet, while that is delivered, and takes the packet, with all that
+// is reassembled of it, for verified or not by the answer.
+func (e *Endpoint) deliverUnverified(d stack.NetworkDispatcher, protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	e.delivering.Lock()
+	defer e.delivering.Unlock()
+	e.unverified.Store(true)
+	defer e.unverified.Store(false)
+	d.DeliverNetworkPacket(protocol, pkt)
+}
+
+// Capabilities implements stack.LinkEndpoint with the child's answer, and
+// receive offload as the options say, but for the packet that is being
+// delivered unverified.
+func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
+	c := e.LinkEndpoint.Capabilities()
+	if e.options.ReceiveOffload && !e.unverified.Load() {
+		return c | stack.CapabilityRXChecksumOffload
+	}
+	return c &^ stack.CapabilityRXChecksumOffload
 }
 
 // DeliverLinkPacket implements stack.NetworkDispatcher. A TUN has no link
@@ -85,7 +140,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	var kept stack.PacketBufferList // in use from the first drop on
 	all := pkts.AsSlice()
 	for i, pkt := range all {
-		switch forward := e.pass(Outbound, pkt, true); {
+		switch forward, _ := e.pass(Outbound, pkt, true); {
 		case forward && dropped > 0:
 			kept.PushBack(pkt)
 		case !forward:
@@ -108,10 +163,14 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 }
 
 // pass shows a packet to the ledger and the chain and reports whether it is to
-// be forwarded.
-func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) bool {
+// be forwarded, and whether its sums are verified.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) (forward, vouched bool) {
 	p := e.packets.Get().(*Packet)
-	p.Set(d, p.contiguous(pkt), time.Now())
+	p.decode(d, p.contiguous(pkt, e.options.Payload), time.Now())
+	if d == Outbound || e.options.ReceiveOffload {
+		p.Offload = p.offload(pkt)
+	}
+	p.judge()
 	e.ledger.see(p)
 	if !attached {
 		p.Drop(Dropped, ReasonDetached)
@@ -123,15 +182,19 @@ func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) boo
 			h.Outbound(p)
 		}
 	}
+	if p.reassembled {
+		e.ledger.Judge(p.checks[p.nchecks-1 : p.nchecks])
+	}
 	if !p.held {
 		e.ledger.Settle(d, p.Fate, p.Reason)
 	}
-	forward := !p.Stopped()
+	forward = !p.Stopped()
+	vouched = forward && d == Inbound && e.options.ReceiveOffload && p.vouched()
 	// Pooled memory must not keep the packet's alive.
 	scratch := p.scratch
 	*p = Packet{scratch: scratch[:0]}
 	e.packets.Put(p)
-	return forward
+	return forward, vouched
 }
 
 // GSOMaxSize implements stack.GSOEndpoint with the child's answer.

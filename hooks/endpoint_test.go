@@ -44,7 +44,7 @@ func TestOrder(t *testing.T) {
 		}
 		c.written, n.delivered = nil, nil
 	}}
-	e := hooks.New(c, newLedger(), first, &spy{name: "second", log: log}, &spy{name: "third", log: log})
+	e := hooks.New(c, newLedger(), hooks.Options{}, first, &spy{name: "second", log: log}, &spy{name: "third", log: log})
 	e.Attach(n)
 
 	b := packet("hello")
@@ -86,7 +86,7 @@ func TestOrder(t *testing.T) {
 // dropped, the first drop counts, and the next packet starts afresh.
 func TestDropInbound(t *testing.T) {
 	log, ledger, n := &spyLog{}, newLedger(), &netstack{}
-	e := hooks.New(newChild(), ledger,
+	e := hooks.New(newChild(), ledger, hooks.Options{},
 		&spy{name: "dropper", log: log, do: dropIf(hooks.Guarded, reasonTest, "bad")},
 		&spy{name: "later", log: log, do: dropIf(hooks.Dropped, hooks.ReasonDetached, "bad")},
 		&spy{name: "last", log: log, do: func(p *hooks.Packet) {
@@ -149,7 +149,7 @@ func TestDropOutbound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, ledger := newChild(), newLedger()
 			c.room = tt.room
-			e := hooks.New(c, ledger, &spy{log: &spyLog{}, do: dropIf(hooks.Dropped, reasonTest, tt.drop...)})
+			e := hooks.New(c, ledger, hooks.Options{}, &spy{log: &spyLog{}, do: dropIf(hooks.Dropped, reasonTest, tt.drop...)})
 			l := list(outbound(packet("a")), outbound(packet("b")), outbound(packet("c")), outbound(packet("d")))
 			defer l.DecRef()
 			before := append([]*stack.PacketBuffer(nil), l.AsSlice()...)
@@ -183,7 +183,7 @@ func TestDropOutbound(t *testing.T) {
 // TestHold: the packet goes on, and the ledger waits for the hook to settle it.
 func TestHold(t *testing.T) {
 	ledger, n := newLedger(), &netstack{}
-	e := hooks.New(newChild(), ledger, &spy{log: &spyLog{}, do: (*hooks.Packet).Hold})
+	e := hooks.New(newChild(), ledger, hooks.Options{}, &spy{log: &spyLog{}, do: (*hooks.Packet).Hold})
 	e.Attach(n)
 	deliver(t, e, packet("held"))
 	if len(n.delivered) != 1 {
@@ -220,7 +220,7 @@ func TestExpect(t *testing.T) {
 			for _, do := range tt.do {
 				chain = append(chain, &spy{log: &spyLog{}, do: do})
 			}
-			e := hooks.New(newChild(), ledger, chain...)
+			e := hooks.New(newChild(), ledger, hooks.Options{}, chain...)
 			e.Attach(n)
 			deliver(t, e, packet("x"))
 			if len(n.delivered) != tt.delivered {
@@ -238,7 +238,7 @@ func TestExpect(t *testing.T) {
 // nothing is delivered, but seen by the hooks and counted.
 func TestAttach(t *testing.T) {
 	c, ledger, log := newChild(), newLedger(), &spyLog{}
-	e := hooks.New(c, ledger, &spy{log: log})
+	e := hooks.New(c, ledger, hooks.Options{}, &spy{log: log})
 	if e.IsAttached() {
 		t.Error("attached before Attach")
 	}
@@ -298,7 +298,7 @@ func release(t *testing.T, pkt *stack.PacketBuffer) *stack.PacketBuffer {
 func TestViews(t *testing.T) {
 	b := packet("in several pieces")
 	log := &spyLog{}
-	e := hooks.New(newChild(), newLedger(), &spy{log: log})
+	e := hooks.New(newChild(), newLedger(), hooks.Options{}, &spy{log: log})
 	for _, cuts := range [][]int{{}, {1}, {5, 9}, {0}, {0, 0, 17}, {3, 3, 3}, {1, 2, 3, 4, 5, 6}, {17}} {
 		l := list(outbound(packet(strings.Repeat("longer", 50)), 7), outbound(b, cuts...))
 		if _, err := e.WritePackets(l); err != nil {
@@ -323,7 +323,7 @@ func TestBorrowed(t *testing.T) {
 	defer pkt.DecRef()
 	views, _ := pkt.AsViewList()
 	own := &views.Front().AsSlice()[0]
-	e := hooks.New(newChild(), newLedger(), &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
+	e := hooks.New(newChild(), newLedger(), hooks.Options{}, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
 		if &p.Bytes[0] != own {
 			t.Error("the bytes were copied")
 		}
@@ -339,11 +339,11 @@ func (gsoChild) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupporte
 
 // TestGSO: the endpoint offers what its child offers.
 func TestGSO(t *testing.T) {
-	e := hooks.New(newChild(), newLedger())
+	e := hooks.New(newChild(), newLedger(), hooks.Options{})
 	if e.GSOMaxSize() != 0 || e.SupportedGSO() != stack.GSONotSupported {
 		t.Errorf("GSO %d, %v without a child that has it", e.GSOMaxSize(), e.SupportedGSO())
 	}
-	e = hooks.New(gsoChild{newChild()}, newLedger())
+	e = hooks.New(gsoChild{newChild()}, newLedger(), hooks.Options{})
 	if e.GSOMaxSize() != 65535 || e.SupportedGSO() != stack.HostGSOSupported {
 		t.Errorf("GSO %d, %v, want the child's", e.GSOMaxSize(), e.SupportedGSO())
 	}
@@ -355,7 +355,7 @@ func TestConcurrent(t *testing.T) {
 	const workers, rounds = 4, 200
 	ledger, c, n := newLedger(), newChild(), &netstack{}
 	want := packet("a packet that nobody else may write to")
-	e := hooks.New(c, ledger, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
+	e := hooks.New(c, ledger, hooks.Options{}, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
 		if !bytes.Equal(p.Bytes, want) {
 			t.Errorf("a hook saw %q", p.Bytes)
 		}

@@ -84,7 +84,7 @@ func TestSettle(t *testing.T) {
 // it is told of.
 func TestVerdicts(t *testing.T) {
 	ledger := newLedger()
-	e := hooks.New(newChild(), ledger)
+	e := hooks.New(newChild(), ledger, hooks.Options{})
 	e.Attach(&netstack{})
 	good := packet("good")
 	bad := packet("bad")

@@ -1,15 +1,18 @@
 package hooks
 
 import (
+	"slices"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"netstackd/hooks/wire"
 )
 
 // A Packet is one packet on its way through the chain. The embedded decoding
-// and its bytes are valid only during the hook's call.
+// and its bytes are valid only during the hook's call. Without Options.Payload,
+// the data of a super-segment is not to be read: only its length is right.
 type Packet struct {
 	wire.Packet
 
@@ -28,17 +31,55 @@ type Packet struct {
 	// written down.
 	Untraced bool
 
-	checks  [2]wire.Check
-	nchecks int
-	stopped bool
-	held    bool
+	checks      [2]wire.Check
+	nchecks     int
+	reassembled bool
+	stopped     bool
+	held        bool
 
 	// scratch joins the bytes of a packet that lies in several views.
 	scratch []byte
 }
 
-// Checks returns the packet's checksums, as judged by hand.
+// Checks returns the packet's checksums, as judged by hand. If Reassembled, the
+// last is that of the datagram which this fragment completes.
 func (p *Packet) Checks() []wire.Check { return p.checks[:p.nchecks] }
+
+// Reassembled reports whether a hook has noted the checksum of the datagram
+// which this fragment completes.
+func (p *Packet) Reassembled() bool { return p.reassembled }
+
+// NoteReassembled notes the upper layer's checksum of the datagram which this
+// fragment completes. The ledger counts it once the packet has passed the chain.
+func (p *Packet) NoteReassembled(c wire.Check) {
+	if !p.reassembled && p.nchecks < len(p.checks) {
+		p.checks[p.nchecks] = c
+		p.nchecks++
+		p.reassembled = true
+	}
+}
+
+// vouched reports whether nothing is left for netstack to verify: each sum that
+// receive offload keeps it from verifying is there, and is right, or the kernel
+// vouches for it. ICMP sums it verifies in any case.
+func (p *Packet) vouched() bool {
+	if !p.Problem.IsZero() || p.Fragment.IsFragment() || p.Trailing > 0 {
+		return false
+	}
+	// What has no name here netstack may read on in: it takes protocols 253 and
+	// 254 for extension headers.
+	judged := p.Upper == wire.LayerICMPv4 || p.Upper == wire.LayerICMPv6
+	for _, c := range p.Checks() {
+		switch {
+		case c.Layer == wire.LayerTCP || c.Layer == wire.LayerUDP:
+			judged = c.Verdict != wire.Bad || p.Offload.Validated && !p.Offload.Partial
+		case c.Layer == wire.LayerIPv4 && c.Verdict == wire.Bad:
+			return false
+		}
+	}
+	// Netstack counts the header's destination, and takes no notice of a route.
+	return judged && (p.Offload.Partial || p.FinalDst() == p.Dst)
+}
 
 // Drop ends the packet's way: it will not be forwarded. The first drop counts.
 func (p *Packet) Drop(fate Fate, reason string) {
@@ -66,21 +107,46 @@ func (p *Packet) Hold() { p.held = true }
 // Set makes p the packet in b, which it borrows: decoded, its checksums
 // judged, not yet seen by any hook.
 func (p *Packet) Set(d Direction, b []byte, now time.Time) {
+	p.SetOffloaded(d, b, wire.Offload{}, now)
+}
+
+// SetOffloaded is Set for a packet of which o says what was left to hardware.
+func (p *Packet) SetOffloaded(d Direction, b []byte, o wire.Offload, now time.Time) {
+	p.decode(d, b, now)
+	p.Offload = o
+	p.judge()
+}
+
+// decode is the part of Set before the checksums.
+func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 	p.Decode(b)
 	p.Direction, p.Time, p.Len = d, now, len(b)
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent
 	}
-	p.nchecks = len(p.Checksums(p.checks[:0]))
 }
 
+// judge is the part of Set that judges the checksums.
+func (p *Packet) judge() { p.nchecks, p.reassembled = len(p.Checksums(p.checks[:0])), false }
+
+// headLen is room for the headers of a TCP segment over IPv4, or over IPv6 with
+// some extension headers, in bytes.
+const headLen = 256
+
 // contiguous returns the packet's bytes in one piece: the packet's own if they
-// lie in one view, as they do inbound, else a copy in p.scratch.
-func (p *Packet) contiguous(pkt *stack.PacketBuffer) []byte {
+// lie in one view, else a copy in p.scratch. Without payload, of a super-segment
+// whose checksum is partial only the first headLen bytes are copied, and the rest
+// is there for its length alone.
+func (p *Packet) contiguous(pkt *stack.PacketBuffer, payload bool) []byte {
+	size := pkt.Size()
+	wanted := size
+	if g := &pkt.GSOOptions; !payload && g.NeedsCsum && g.Type != stack.GSONone {
+		wanted = min(size, headLen)
+	}
 	views, offset := pkt.AsViewList()
 	p.scratch = p.scratch[:0]
-	for v := views.Front(); v != nil; v = v.Next() {
+	for v := views.Front(); v != nil && len(p.scratch) < wanted; v = v.Next() {
 		b := v.AsSlice()
 		if offset >= len(b) {
 			offset -= len(b)
@@ -88,10 +154,32 @@ func (p *Packet) contiguous(pkt *stack.PacketBuffer) []byte {
 		}
 		b = b[offset:]
 		offset = 0
-		if len(p.scratch) == 0 && v.Next() == nil {
+		if len(b) == size {
 			return b
 		}
-		p.scratch = append(p.scratch, b...)
+		p.scratch = append(p.scratch, b[:min(len(b), wanted-len(p.scratch))]...)
 	}
-	return p.scratch
+	// What stands behind is of other packets, or zero.
+	p.scratch = slices.Grow(p.scratch, size-len(p.scratch))
+	return p.scratch[:size]
+}
+
+// udpChecksumOffset is that of the checksum in a UDP header, in bytes (RFC 768).
+const udpChecksumOffset = 6
+
+// offload reads what pkt says about work left undone. A checksum is partial if
+// the place that pkt gives for it is that of p's own, and p is a super-segment
+// if it has more data than one segment may.
+func (p *Packet) offload(pkt *stack.PacketBuffer) wire.Offload {
+	o := wire.Offload{Validated: pkt.RXChecksumValidated}
+	g := &pkt.GSOOptions
+	if g.NeedsCsum && int(g.L3HdrLen) == p.Payload {
+		o.Partial = p.Upper == wire.LayerTCP && g.CsumOffset == header.TCPChecksumOffset ||
+			p.Upper == wire.LayerUDP && g.CsumOffset == udpChecksumOffset
+	}
+	if p.Upper == wire.LayerTCP && (g.Type == stack.GSOTCPv4 || g.Type == stack.GSOTCPv6) &&
+		len(p.Data())-p.TCP.DataOffset > int(g.MSS) {
+		o.SegmentSize = int(g.MSS)
+	}
+	return o
 }

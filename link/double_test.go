@@ -96,7 +96,10 @@ func fake(t *testing.T, o linktest.DeviceOptions) (*linktest.Device, *link.Endpo
 		t.Fatal(err)
 	}
 	log, logged := newLog()
-	e := link.NewEndpoint(link.Wrap(dev), link.Options{Log: log})
+	e, err := link.NewEndpoint(link.Wrap(dev), link.Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		e.Close()
 		e.Wait()

@@ -11,6 +11,7 @@ type reason int
 const (
 	dropEmpty reason = iota
 	dropMalformed
+	dropUnknownSegmentation
 	dropTooManySegments
 	dropSegmentTooLarge
 	dropReadError
@@ -24,16 +25,17 @@ const (
 
 // reasons is the closed list: name and documentation of each reason.
 var reasons = [numReasons]struct{ name, doc string }{
-	dropEmpty:           {"link-empty", "inbound: a packet of no bytes"},
-	dropMalformed:       {"link-malformed", "inbound: the device's virtio-net header does not fit the packet"},
-	dropTooManySegments: {"link-too-many-segments", "inbound: a super-segment had more segments than there were buffers; the first ones were delivered, one drop stands for all the others"},
-	dropSegmentTooLarge: {"link-segment-too-large", "inbound: a segment of a super-segment was longer than its buffer, because the device's MTU was raised just before"},
-	dropReadError:       {"link-read-error", "inbound: reading the device failed"},
-	dropDetached:        {"link-detached", "inbound: netstack was just detached"},
-	dropLinkDown:        {"link-down", "outbound: the device is down"},
-	dropClosed:          {"link-closed", "outbound: the device is closed or gone"},
-	dropNoBuffers:       {"link-no-buffers", "outbound: the kernel had no memory for the packet"},
-	dropWriteError:      {"link-write-error", "outbound: the device refused the packet for another reason"},
+	dropEmpty:               {"link-empty", "inbound: a packet of no bytes"},
+	dropMalformed:           {"link-malformed", "inbound: the device's virtio-net header does not fit the packet"},
+	dropUnknownSegmentation: {"link-unknown-segmentation", "inbound: the device's virtio-net header names a segmentation that was not agreed on, UDP's say"},
+	dropTooManySegments:     {"link-too-many-segments", "inbound: a super-segment had more segments than there were buffers; the first ones were delivered, one drop stands for all the others"},
+	dropSegmentTooLarge:     {"link-segment-too-large", "inbound: a segment of a super-segment was longer than its buffer, because the device's MTU was raised just before"},
+	dropReadError:           {"link-read-error", "inbound: reading the device failed"},
+	dropDetached:            {"link-detached", "inbound: netstack was just detached"},
+	dropLinkDown:            {"link-down", "outbound: the device is down"},
+	dropClosed:              {"link-closed", "outbound: the device is closed or gone"},
+	dropNoBuffers:           {"link-no-buffers", "outbound: the kernel had no memory for the packet"},
+	dropWriteError:          {"link-write-error", "outbound: the device refused the packet for another reason"},
 }
 
 func (r reason) String() string { return reasons[r].name }

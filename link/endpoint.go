@@ -1,8 +1,10 @@
 package link
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -18,11 +20,31 @@ type Options struct {
 	// Log gets the device's events and the first failure of each kind; nil
 	// discards them.
 	Log logrus.FieldLogger
+	// Offload says whether super-segments pass; "" means OffloadOff.
+	Offload Offload
+	// BusyPoll is how long at most an idle device is polled before the reader
+	// blocks on it; 0 never polls. It needs offload.
+	BusyPoll time.Duration
 }
 
-// Endpoint bridges a Device and a gVisor stack. It offers no offload: netstack
-// computes every checksum of outbound packets and verifies every one of inbound
-// packets, whose RXChecksumValidated stays false.
+// Endpoint bridges a Device and a gVisor stack.
+//
+// With offload, TCP super-segments pass whole both ways, and outbound ones, as
+// all segments of TCP connections, leave with the sum of the pseudo-header where
+// the checksum will be (CHECKSUM_PARTIAL in include/linux/skbuff.h). Inbound
+// packets are marked with what the kernel said of them, and nothing is vouched
+// for here:
+//   - RXChecksumValidated: the kernel found the transport checksum right.
+//   - GSOOptions.NeedsCsum: the field holds the pseudo-header's sum; L3HdrLen is
+//     where the TCP or UDP header begins, CsumOffset where the field is in it.
+//   - GSOOptions.Type and MSS: a super-segment, in segments of MSS bytes.
+//
+// The endpoint advertises no capability of a receiver: netstack copies that over
+// the mark of each packet, so whoever verifies what the kernel did not, and
+// stands between, has to advertise it.
+//
+// Without offload every packet is one of the wire, its checksums computed and
+// verified by netstack.
 //
 // All methods may be called concurrently, in any order and again.
 //
@@ -41,6 +63,7 @@ type Endpoint struct {
 	dev      *Device
 	log      logrus.FieldLogger
 	mover    packetMover
+	offloads bool // that mover passes super-segments
 	counters counters
 	mtu      atomic.Uint32 // bytes
 	linkAddr atomic.Value  // tcpip.LinkAddress; a TUN has none, netstack may set one
@@ -66,24 +89,66 @@ type Endpoint struct {
 	onClose    func()
 }
 
-var _ stack.LinkEndpoint = (*Endpoint)(nil)
+var (
+	_ stack.LinkEndpoint = (*Endpoint)(nil)
+	_ stack.GSOEndpoint  = (*Endpoint)(nil)
+)
 
 // NewEndpoint makes the endpoint of a device. It starts nothing. The endpoint's
-// Close closes the device.
-func NewEndpoint(dev *Device, o Options) *Endpoint {
+// Close closes the device. The error is of OffloadOn on a device that cannot.
+func NewEndpoint(dev *Device, o Options) (*Endpoint, error) {
 	if o.Log == nil {
 		o.Log = discard()
 	}
 	e := &Endpoint{dev: dev, log: o.Log.WithField("device", dev.name), done: make(chan struct{})}
 	e.changed = sync.NewCond(&e.mu)
-	e.mover = newPortable(dev.tun, &e.counters)
+	if err := e.chooseMover(o); err != nil {
+		return nil, err
+	}
 	e.follower.e = e
 	e.setMTU(defaultMTU)
 	if st, err := dev.State(); err == nil {
 		e.setMTU(st.MTU)
 		e.follower.known, e.follower.last = true, st
 	}
-	return e
+	return e, nil
+}
+
+// chooseMover decides how packets are moved.
+func (e *Endpoint) chooseMover(o Options) error {
+	if o.Offload == OffloadAuto || o.Offload == OffloadOn {
+		mover, err := startOffloading(e.dev, &e.counters, o.BusyPoll)
+		if err == nil {
+			e.mover, e.offloads = mover, true
+			return nil
+		}
+		if o.Offload == OffloadOn {
+			return fmt.Errorf("offload to device %s: %w", e.dev.name, err)
+		}
+		e.log.WithError(err).Info("no offload: super-segments are split, and checksums computed, on the way")
+	}
+	e.mover = newPortable(e.dev.tun, &e.counters)
+	return nil
+}
+
+// Offloads tells whether super-segments pass.
+func (e *Endpoint) Offloads() bool { return e.offloads }
+
+// SupportedGSO implements stack.GSOEndpoint: with offload, super-segments are
+// the kernel's to split.
+func (e *Endpoint) SupportedGSO() stack.SupportedGSO {
+	if e.offloads {
+		return stack.HostGSOSupported
+	}
+	return stack.GSONotSupported
+}
+
+// GSOMaxSize implements stack.GSOEndpoint, in bytes.
+func (e *Endpoint) GSOMaxSize() uint32 {
+	if e.offloads {
+		return gsoMaxSize
+	}
+	return 0
 }
 
 // Attach starts to hand the device's packets to d; nil stops it, see Endpoint.
@@ -236,7 +301,9 @@ func (e *Endpoint) LinkAddress() tcpip.LinkAddress {
 // SetLinkAddress sets what LinkAddress returns and nothing else.
 func (e *Endpoint) SetLinkAddress(addr tcpip.LinkAddress) { e.linkAddr.Store(addr) }
 
-// Capabilities are none: no checksum is offloaded to the link.
+// Capabilities are none, see Endpoint. That of checksums to be computed is not
+// offered with offload either: netstack would leave 0 in the field of what is no
+// connection's segment.
 func (*Endpoint) Capabilities() stack.LinkEndpointCapabilities { return stack.CapabilityNone }
 
 // ARPHardwareType is ARPHRD_NONE, the device's own.

@@ -70,6 +70,7 @@ func (e *Endpoint) readAgain(err error, failures int) (stop <-chan struct{}, goO
 	goOn = !e.closed && e.dead == nil && !e.dev.closing.Load() &&
 		(!detached || !e.mover.interruptible() && failures == 0)
 	if !goOn {
+		e.mover.rest()
 		e.reading = false
 	}
 	if !goOn || detached {

@@ -301,7 +301,10 @@ func TestIntegrationCycles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := link.NewEndpoint(dev, link.Options{})
+		e, err := link.NewEndpoint(dev, link.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		e.Attach(newCollector())
 		if err := dev.Up(); err != nil {
 			t.Fatal(err)

@@ -5,11 +5,11 @@ import "gvisor.dev/gvisor/pkg/tcpip/stack"
 // packetMover moves packets between the device and packet buffers. It is the
 // seam of this package: Endpoint holds everything about the life of the link,
 // attaching, detaching, closing, counters, MTU, and a packetMover only the way
-// bytes are moved. portable is the one that works on every tun.Device; one that
-// passes super-segments through whole, with their virtio-net headers, would
-// stand beside it.
+// bytes are moved. portable is the one that works on every tun.Device; offloading
+// passes super-segments through whole, with their virtio-net headers.
 //
-// receive is called by one goroutine at a time, send by many, the others by any.
+// receive and rest are called by one goroutine at a time, send by many, the
+// others by any.
 type packetMover interface {
 	// receive waits for packets and appends them to pkts. The caller owns them.
 	// Their NetworkProtocolNumber is set and they are not empty; what cannot be
@@ -27,6 +27,9 @@ type packetMover interface {
 	// interrupt makes receive return, now or when called next, until resume.
 	interrupt()
 	resume()
+
+	// rest gives back what memory receive keeps. It may be called again.
+	rest()
 
 	// fit tells the device's MTU, in bytes, whenever it may have changed.
 	fit(mtu int)

@@ -252,8 +252,8 @@ func TestOutboundHeaders(t *testing.T) {
 
 func TestDropReasonsDocumented(t *testing.T) {
 	docs := link.DropReasons()
-	if len(docs) != 10 {
-		t.Errorf("%d reasons, want 10: two may share a name", len(docs))
+	if len(docs) != 11 {
+		t.Errorf("%d reasons, want 11: two may share a name", len(docs))
 	}
 	for name, doc := range docs {
 		if !strings.HasPrefix(name, "link-") || len(doc) < 10 || strings.Contains(doc, "\n") {
@@ -273,7 +273,10 @@ func (sink) Write(b [][]byte, o int) (int, error) { return len(b[0]) - o, nil }
 // BenchmarkWritePackets is the endpoint's own share of sending; it must show 0
 // allocations.
 func BenchmarkWritePackets(b *testing.B) {
-	e := link.NewEndpoint(link.Wrap(sink{}), link.Options{})
+	e, err := link.NewEndpoint(link.Wrap(sink{}), link.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	var list stack.PacketBufferList
 	list.PushBack(stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet4(1500))}))
 	defer list.DecRef()

@@ -9,6 +9,7 @@ import (
 
 	"golang.zx2c4.com/wireguard/tun"
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
@@ -88,6 +89,9 @@ func (p *portable) setDeadline(t time.Time) {
 
 func (p *portable) fit(mtu int) { p.mtu.Store(int64(mtu)) }
 
+// rest does nothing: a reader that rests is about to end, and its endpoint with it.
+func (p *portable) rest() {}
+
 // layOut makes the buffers: at least n, with room for segments of the given
 // length. It never makes fewer or shorter ones: packets of a greater MTU may
 // still be queued.
@@ -162,11 +166,18 @@ func newInbound(packet []byte, c *counters) *stack.PacketBuffer {
 		return nil
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
+	pkt.NetworkProtocolNumber = protocolOf(packet)
+	return pkt
+}
+
+// protocolOf is the network protocol by a packet's version, 0 for another than 4
+// and 6. The packet is not empty.
+func protocolOf(packet []byte) tcpip.NetworkProtocolNumber {
 	switch packet[0] >> 4 {
 	case header.IPv4Version:
-		pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
+		return header.IPv4ProtocolNumber
 	case header.IPv6Version:
-		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
+		return header.IPv6ProtocolNumber
 	}
-	return pkt
+	return 0
 }

@@ -66,7 +66,11 @@ func newRig(t *testing.T, change func(*link.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{dev: dev, e: link.NewEndpoint(dev, link.Options{Log: log}), c: newCollector(), logged: logged}
+	e, err := link.NewEndpoint(dev, link.Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{dev: dev, e: e, c: newCollector(), logged: logged}
 	t.Cleanup(func() {
 		r.e.Close()
 		within(t, "Wait", r.e.Wait)

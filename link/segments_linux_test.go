@@ -116,7 +116,10 @@ func TestIntegrationTCPSegments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := link.NewEndpoint(dev, link.Options{})
+			e, err := link.NewEndpoint(dev, link.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			s := digestStack(t, e)
 			if err := dev.Up(); err != nil {
 				t.Fatal(err)

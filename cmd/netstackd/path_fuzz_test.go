@@ -107,12 +107,16 @@ func newRig(t testing.TB, cfg *config.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{device: fake, endpoint: link.NewEndpoint(link.Wrap(fake), link.Options{Log: silent()})}
-	if r.pipeline, err = newPipeline(cfg, silent()); err != nil {
+	endpoint, err := link.NewEndpoint(link.Wrap(fake), link.Options{Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{device: fake, endpoint: endpoint}
+	if r.pipeline, err = newPipeline(cfg, false, silent()); err != nil {
 		t.Fatal(err)
 	}
 	r.netstack, err = stack.New(stack.Config{
-		Link:      hooks.New(r.endpoint, r.pipeline.ledger, r.pipeline.chain...),
+		Link:      hooks.New(r.endpoint, r.pipeline.ledger, r.pipeline.options, r.pipeline.chain...),
 		Addresses: cfg.Addresses, Services: cfg.Services, Log: silent(),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
+	"netstackd/hooks/verify"
 	"netstackd/stack"
 )
 
@@ -27,7 +28,7 @@ const tracePatience = 2 * time.Second
 
 // hookReasons are the drop reasons that the hooks know, room by room.
 func hookReasons() []map[string]string {
-	return []map[string]string{hooks.DropReasons(), guard.DropReasons(), byhand.DropReasons()}
+	return []map[string]string{hooks.DropReasons(), verify.DropReasons(), guard.DropReasons(), byhand.DropReasons()}
 }
 
 // A pipeline is the hooks and what they write to, as the configuration wants
@@ -35,6 +36,10 @@ func hookReasons() []map[string]string {
 type pipeline struct {
 	ledger *hooks.Ledger
 	chain  []hooks.Hook
+	// options are those of the chain's endpoint.
+	options hooks.Options
+	// verifier is nil without receive offload.
+	verifier *verify.Verifier
 	// comparer is nil if nothing is written down.
 	comparer *compare.Comparer
 	// recorder writes the trace to out, capture the capture; nil if off.
@@ -61,9 +66,13 @@ func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
 	}
 }
 
-// newPipeline opens what is written to and makes the hooks. It starts nothing.
-func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) {
-	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...)}
+// newPipeline opens what is written to and makes the hooks. receiveOffload says
+// that the link delivers packets with partial checksums. It starts nothing.
+func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger) (*pipeline, error) {
+	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...), options: hooks.Options{
+		ReceiveOffload: receiveOffload,
+		Payload:        cfg.Filter != nil || cfg.Pcapng != "" || cfg.Trace == trace.Explain,
+	}}
 	tracers, err := p.open(cfg, log)
 	if err != nil {
 		return nil, err
@@ -75,6 +84,10 @@ func newPipeline(cfg *config.Config, log logrus.FieldLogger) (*pipeline, error) 
 			match = cfg.Filter.Match
 		}
 		p.chain = append(p.chain, trace.NewSelector(match, cfg.Sample))
+	}
+	if receiveOffload {
+		p.verifier = new(verify.Verifier)
+		p.chain = append(p.chain, p.verifier)
 	}
 	if cfg.Guard {
 		p.chain = append(p.chain, guard.Guard{})
@@ -152,6 +165,14 @@ func sameFile(a, b *os.File) bool {
 	x, errX := a.Stat()
 	y, errY := b.Stat()
 	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// refused returns how many packets were kept from netstack for a checksum.
+func (p *pipeline) refused() uint64 {
+	if p.verifier == nil {
+		return 0
+	}
+	return p.verifier.Dropped()
 }
 
 // start starts what works beside the packets' way.

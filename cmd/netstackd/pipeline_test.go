@@ -25,6 +25,7 @@ import (
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
+	"netstackd/hooks/verify"
 )
 
 // silent is a log that says nothing.
@@ -64,21 +65,25 @@ func wirePacket(t testing.TB, name string) []byte {
 	return b
 }
 
-// TestNewPipeline: the chain is guard, then compare, as far as they are wanted,
+// TestNewPipeline: the chain is verify, guard, compare, as far as they are wanted,
 // and no output is opened while tracing is off.
 func TestNewPipeline(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace")
 	for _, tt := range []struct {
-		args  []string
-		chain []hooks.Hook
+		offload bool
+		args    []string
+		chain   []hooks.Hook
 	}{
-		{[]string{"-trace-out", file}, []hooks.Hook{guard.Guard{}}},
-		{[]string{"-guard", "off"}, nil},
-		{[]string{"-trace", "packets"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
-		{[]string{"-trace", "compare", "-guard", "off"}, []hooks.Hook{&compare.Comparer{}}},
-		{[]string{"-trace", "explain", "-trace-format", "json"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
+		{false, []string{"-trace-out", file}, []hooks.Hook{guard.Guard{}}},
+		{false, []string{"-guard", "off"}, nil},
+		{false, []string{"-trace", "packets"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
+		{false, []string{"-trace", "compare", "-guard", "off"}, []hooks.Hook{&compare.Comparer{}}},
+		{false, []string{"-trace", "explain", "-trace-format", "json"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
+		{true, nil, []hooks.Hook{&verify.Verifier{}, guard.Guard{}}},
+		{true, []string{"-guard", "off"}, []hooks.Hook{&verify.Verifier{}}},
+		{true, []string{"-trace", "compare", "icmp"}, []hooks.Hook{&trace.Selector{}, &verify.Verifier{}, guard.Guard{}, &compare.Comparer{}}},
 	} {
-		p, err := newPipeline(parsed(t, tt.args...), silent())
+		p, err := newPipeline(parsed(t, tt.args...), tt.offload, silent())
 		if err != nil {
 			t.Errorf("%q: %v", tt.args, err)
 			continue
@@ -93,8 +98,8 @@ func TestNewPipeline(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q: chain (-want +got):\n%s", tt.args, diff)
 		}
-		if p.ledger == nil {
-			t.Errorf("%q: no ledger", tt.args)
+		if p.ledger == nil || p.options.ReceiveOffload != tt.offload {
+			t.Errorf("%q: ledger %v, receive offload %v", tt.args, p.ledger, p.options.ReceiveOffload)
 		}
 		tracing := p.comparer != nil
 		if (p.recorder != nil) != tracing || (p.out != nil) != tracing || tracing && p.out != os.Stdout {
@@ -110,7 +115,7 @@ func TestNewPipeline(t *testing.T) {
 // owner's, it ends with the summary, and that is what close returns.
 func TestPipeline(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace.json")
-	p, err := newPipeline(parsed(t, "-trace", "compare", "-trace-format", "json", "-trace-out", file), silent())
+	p, err := newPipeline(parsed(t, "-trace", "compare", "-trace-format", "json", "-trace-out", file), false, silent())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +172,7 @@ func TestPipeline(t *testing.T) {
 
 // TestPipelineWithoutTrace: the counts are there all the same.
 func TestPipelineWithoutTrace(t *testing.T) {
-	p, err := newPipeline(parsed(t), silent())
+	p, err := newPipeline(parsed(t), false, silent())
 	if err != nil {
 		t.Fatal(err)
 	}

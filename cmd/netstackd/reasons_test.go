@@ -14,6 +14,7 @@ import (
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/guard"
+	"netstackd/hooks/verify"
 	"netstackd/hooks/wire"
 	"netstackd/link"
 	"netstackd/stack"
@@ -24,7 +25,7 @@ import (
 // line.
 func TestReasons(t *testing.T) {
 	rooms := map[string]map[string]string{
-		"link": link.DropReasons(), "hooks": hooks.DropReasons(), "hooks/guard": guard.DropReasons(), "hooks/faults": faults.DropReasons(),
+		"link": link.DropReasons(), "hooks": hooks.DropReasons(), "hooks/guard": guard.DropReasons(), "hooks/verify": verify.DropReasons(), "hooks/faults": faults.DropReasons(),
 		"hooks/byhand": byhand.DropReasons(), "stack": stack.DropReasons(),
 	}
 	owner, said := map[string]string{}, map[string]string{}
@@ -61,6 +62,7 @@ func TestReasons(t *testing.T) {
 // reasons of all hooks, so that none is counted as unknown.
 func TestLedgerKnowsTheHooks(t *testing.T) {
 	want, got := hooks.DropReasons(), map[string]string{}
+	maps.Copy(want, verify.DropReasons())
 	maps.Copy(want, guard.DropReasons())
 	maps.Copy(want, byhand.DropReasons())
 	for _, m := range hookReasons() {

@@ -103,14 +103,17 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.endpoint = link.NewEndpoint(h.device, link.Options{Log: log})
+	h.endpoint, err = link.NewEndpoint(h.device, link.Options{Log: log, Offload: cfg.Offload, BusyPoll: cfg.BusyPoll})
+	if err != nil {
+		return nil, errors.Join(err, h.device.Close())
+	}
 	// After the device, which a second host by the same name does not get: its
 	// trace must not overwrite the first one's.
-	if h.pipeline, err = newPipeline(cfg, log); err != nil {
+	if h.pipeline, err = newPipeline(cfg, h.endpoint.Offloads(), log); err != nil {
 		return nil, errors.Join(err, h.device.Close())
 	}
 	h.pipeline.start()
-	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.chain...)
+	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
 	host := stack.Config{
 		Link:      chain,
 		Addresses: cfg.Addresses,
@@ -159,7 +162,7 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	}
 	summary, traceErr := h.pipeline.close(drops...)
 	if h.pipeline.comparer != nil && h.injector == nil && h.netstack != nil {
-		crossCheck(summary, served, log)
+		crossCheck(summary, h.pipeline.refused(), served, log)
 	}
 	if traceErr != nil {
 		// The trace's end is not the host's failure.
@@ -169,10 +172,10 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 }
 
 // crossCheck holds the fates of inbound packets against netstack's own count of
-// what it received: all but what the hooks kept from it, and what is of no IP
-// version, which it counts nowhere.
-func crossCheck(s *trace.Summary, served stack.Counters, log logrus.FieldLogger) {
-	kept := s.Fates.In[hooks.Guarded] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
+// what it received: all but what the hooks kept from it, of which refused was
+// for a checksum, and what is of no IP version, which it counts nowhere.
+func crossCheck(s *trace.Summary, refused uint64, served stack.Counters, log logrus.FieldLogger) {
+	kept := refused + s.Fates.In[hooks.Guarded] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
 	passed, received := s.Packets.In-kept, served.IP.Received+served.IP.Disabled
 	if passed != received {
 		log.WithFields(logrus.Fields{"passed": passed, "received": received}).

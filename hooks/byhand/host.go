@@ -140,7 +140,7 @@ func (h *Host) passes(p *wire.Packet, checks []wire.Check) bool {
 		return false
 	}
 	for _, c := range checks {
-		if c.Verdict == wire.Bad {
+		if wrong(p, c) {
 			return false
 		}
 	}
@@ -238,7 +238,7 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
-		if c.Verdict == wire.Bad {
+		if wrong(p, c) {
 			reason, rfc := badChecksum(c.Layer)
 			if c.Layer == wire.LayerTCP {
 				return h.badSegment(p, silence(reason, rfc))
@@ -259,6 +259,17 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 		return h.unknown(p)
 	}
 	return Prediction{}
+}
+
+// wrong reports whether a host must discard p for one of its sums. One that
+// somebody vouches for is not looked at, and a partial sum is that of a packet
+// which never saw a wire: either is right.
+func wrong(p *wire.Packet, c wire.Check) bool {
+	if c.Verdict != wire.Bad {
+		return false
+	}
+	vouched := p.Offload.Validated && !p.Offload.Partial
+	return !vouched || c.Layer != wire.LayerTCP && c.Layer != wire.LayerUDP
 }
 
 func badChecksum(l wire.Layer) (reason, rfc string) {

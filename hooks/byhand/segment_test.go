@@ -32,9 +32,13 @@ func sayOf(t *testing.T, h *byhand.Host, packet []byte) said {
 	if reply != nil {
 		var r wire.Packet
 		r.Decode(reply)
-		s.Reply = fmt.Sprintf("%s seq %d ack %d", wire.TCPFlagString(r.TCP.Flags), r.TCP.Seq, r.TCP.Ack)
+		s.Reply = segmentWords(&r)
 	}
 	return s
+}
+
+func segmentWords(p *wire.Packet) string {
+	return fmt.Sprintf("%s seq %d ack %d", wire.TCPFlagString(p.TCP.Flags), p.TCP.Seq, p.TCP.Ack)
 }
 
 // TestSegments has each rule about segments that belong to no connection.

@@ -174,7 +174,7 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 	}
 	c.cfg.Host.Mark(seen.Seq)
 	prediction := c.cfg.Host.Inbound(&p.Packet, p.Checks(), p.Time)
-	if prediction.Reassembled {
+	if prediction.Reassembled && !seen.Reassembled {
 		c.addReassembled(&seen, &prediction.Request)
 	}
 	switch prediction.Expect {
@@ -238,7 +238,7 @@ func (c *Comparer) sight(p *hooks.Packet) trace.Packet {
 	c.seq++
 	seen := trace.Packet{
 		Time: p.Time, Seq: c.seq, Direction: p.Direction, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: p.Fate, Reason: p.Reason,
-		Untraced: p.Untraced,
+		Untraced: p.Untraced, Reassembled: p.Reassembled(), Segments: p.Segments(),
 	}
 	seen.NChecks = copy(seen.Checks[:], p.Checks())
 	seen.Packet.Bytes = nil

@@ -45,8 +45,11 @@
 // data, and a netstack that does not verify would accept it. So while a rule
 // damages outbound packets the Endpoint offers neither segmentation nor
 // transmit offload, and while one damages inbound packets no receive offload:
-// netstack then computes and verifies every sum itself. Sums that the kernel
-// vouched for and left unfinished are completed for it.
+// netstack then computes and verifies every sum itself. So it is while a rule
+// holds inbound packets back. Sums that the kernel vouched for and left
+// unfinished are completed for it. [NeedWholeChecksums] says when a link should
+// offer no offload to begin with. What is repeated or held keeps what was said
+// of it, partial sum and super-segment.
 //
 // # Tour
 //

@@ -218,13 +218,14 @@ func (e *Endpoint) write(parcels []parcel) (n int, whole bool, err tcpip.Error) 
 }
 
 // Capabilities implements stack.LinkEndpoint with the child's answer, less the
-// offload that would hide damage.
+// offload that would hide damage. Nor is there receive offload for packets that
+// are held back: what the child says of it holds while it delivers.
 func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
 	c := e.LinkEndpoint.Capabilities()
 	if e.out.damages {
 		c &^= stack.CapabilityTXChecksumOffload
 	}
-	if e.in.damages {
+	if e.in.damages || e.in.holds {
 		c &^= stack.CapabilityRXChecksumOffload
 	}
 	return c

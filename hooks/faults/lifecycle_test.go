@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -250,7 +251,11 @@ func TestOffload(t *testing.T) {
 		"truncate=1%":              all &^ tx &^ rx,
 		"outbound icmp corrupt=1%": all &^ tx,
 		"inbound truncate=1%":      all &^ rx,
-		"drop=1%,delay=1%":         all,
+		"drop=1%,duplicate=1%":     all,
+		"outbound delay=1%":        all,
+		// What is held back is delivered when the child does not know.
+		"drop=1%,delay=1%":   all &^ rx,
+		"inbound reorder=1%": all &^ rx,
 	} {
 		r := newRig(t, faults.Options{}, "duplicate=1%", rule)
 		r.child.capabilities, r.child.gso = all, stack.HostGSOSupported
@@ -328,5 +333,32 @@ func TestUnfinished(t *testing.T) {
 	}
 	if n := r.Counters().Out.Unfit; n != 1 {
 		t.Errorf("%d unfit, want 1", n)
+	}
+}
+
+// TestMarks: what goes on later, or twice, keeps what was said of it.
+func TestMarks(t *testing.T) {
+	options := stack.GSO{Type: stack.GSOTCPv4, NeedsCsum: true, CsumOffset: 16, MSS: 1460, L3HdrLen: 20}
+	for rule, want := range map[string]int{
+		"drop=0%": 1, "duplicate=100%": 2, "delay=100%:1ms": 1, "reorder=100%:1": 1, "duplicate=100%,delay=100%:1ms": 2,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, faults.Options{}, rule)
+			pkt := made(samples()["tcp"])
+			pkt.GSOOptions = options
+			var l stack.PacketBufferList
+			l.PushBack(pkt)
+			defer l.DecRef()
+			if _, err := r.WritePackets(l); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			r.child.mu.Lock()
+			defer r.child.mu.Unlock()
+			if diff := cmp.Diff(slices.Repeat([]stack.GSO{options}, want), r.child.options); diff != "" {
+				t.Errorf("%s: options (-want +got):\n%s", rule, diff)
+			}
+		})
 	}
 }

@@ -62,7 +62,7 @@ func TestTCP(t *testing.T) {
 	near, far := pipe.New("", "", 1500)
 	find := &finder{bad: map[uint64]wire.Layer{}}
 	ledger := hooks.NewLedger(hooks.DropReasons())
-	e := faults.New(hooks.New(vouching{near}, ledger, find),
+	e := faults.New(hooks.New(vouching{near}, ledger, hooks.Options{ReceiveOffload: true}, find),
 		parsed(t, "tcp corrupt=1%,truncate=0.5%,drop=0.5%", "duplicate=1%,reorder=1%:3,delay=1%:1ms"), faults.Options{Seed: 5})
 	host, peer := tcpip.AddrFrom4([4]byte{172, 16, 0, 2}), tcpip.AddrFrom4([4]byte{172, 16, 0, 1})
 	server, client := newStack(t, e, host), newStack(t, far, peer)

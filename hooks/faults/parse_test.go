@@ -130,3 +130,17 @@ func TestDropReasons(t *testing.T) {
 		}
 	}
 }
+
+func TestNeedWholeChecksums(t *testing.T) {
+	for text, want := range map[string]bool{
+		"drop=1%": false, "inbound delay=1%,reorder=1%": false, "duplicate=1%": false,
+		"corrupt=1%": true, "outbound truncate=1%": true, "tcp drop=1%,corrupt=0%": true,
+	} {
+		if got := faults.NeedWholeChecksums(parsed(t, "drop=1%", text)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	if faults.NeedWholeChecksums(nil) {
+		t.Error("no rule needs whole checksums")
+	}
+}

@@ -96,7 +96,7 @@ func TestTheHookSees(t *testing.T) {
 	const n = 120_000
 	find, c, log := &finder{bad: map[uint64]wire.Layer{}}, newChild(), &faultLog{}
 	ledger := hooks.NewLedger(hooks.DropReasons(), faults.DropReasons())
-	e := faults.New(hooks.New(c, ledger, find), parsed(t, "outbound corrupt=1%"), faults.Options{Seed: 20, Injected: log.add})
+	e := faults.New(hooks.New(c, ledger, hooks.Options{}, find), parsed(t, "outbound corrupt=1%"), faults.Options{Seed: 20, Injected: log.add})
 	e.Attach(&netstack{})
 	defer e.Attach(nil)
 	for batch := range slices.Chunk(traffic(n), 16) {

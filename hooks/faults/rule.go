@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -158,11 +159,16 @@ func (r Rule) String() string {
 func (r Rule) holdsFor(d hooks.Direction) bool { return r.Direction == "" || r.Direction == d }
 
 // damages reports whether the rule alters bytes.
-func (r Rule) damages() bool {
-	for _, f := range r.Faults {
-		if f.Kind == Corrupt || f.Kind == Truncate {
-			return true
-		}
-	}
-	return false
+func (r Rule) damages() bool { return r.has(Corrupt, Truncate) }
+
+// holds reports whether the rule holds packets back.
+func (r Rule) holds() bool { return r.has(Delay, Reorder) }
+
+func (r Rule) has(kinds ...Kind) bool {
+	return slices.ContainsFunc(r.Faults, func(f Spec) bool { return slices.Contains(kinds, f.Kind) })
 }
+
+// NeedWholeChecksums reports whether some rule damages packets: the damage can
+// only be seen if whoever is on either side computes every sum whole, and leaves
+// none to others. A link that can offload must not, then.
+func NeedWholeChecksums(rules []Rule) bool { return slices.ContainsFunc(rules, Rule.damages) }

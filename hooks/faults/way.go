@@ -32,6 +32,7 @@ type way struct {
 	rules     []dice // those that hold for the direction
 	asks      bool   // some rule names protocols
 	damages   bool   // some rule alters bytes
+	holds     bool   // some rule holds packets back
 	patience  time.Duration
 	injected  func(Fault)
 	scratch   sync.Pool // *scratch
@@ -62,6 +63,7 @@ func (w *way) init(d hooks.Direction, rules []Rule, o Options, forward func([]pa
 		w.rules = append(w.rules, dice{Rule: r, index: i, rand: rand.New(rand.NewPCG(seed, stream))})
 		w.asks = w.asks || r.Protocols != 0
 		w.damages = w.damages || r.damages()
+		w.holds = w.holds || r.holds()
 	}
 }
 
@@ -155,7 +157,7 @@ func (w *way) inject(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuff
 	}
 	w.mu.Unlock()
 
-	vouched := w.direction == hooks.Inbound && w.damages && (pkt.RXChecksumValidated || pkt.GSOOptions.NeedsCsum)
+	vouched := w.direction == hooks.Inbound && (w.damages || w.holds) && (pkt.RXChecksumValidated || pkt.GSOOptions.NeedsCsum)
 	if p.empty() && len(follow) == 0 && !vouched {
 		return nil, false
 	}

@@ -21,7 +21,10 @@ type Packet struct {
 	Packet wire.Packet
 	// DataLen is the length in bytes of what the IP headers carry.
 	DataLen int
-	Checks  [2]wire.Check
+	// Segments is how many segments the packet would be on a wire; over 1 it is
+	// a super-segment.
+	Segments int
+	Checks   [2]wire.Check
 	// NChecks counts the valid ones in Checks.
 	NChecks int
 	// Reassembled says that the last check is that of the datagram which
@@ -31,6 +34,26 @@ type Packet struct {
 	Reason      string
 	// Untraced says that the packet was not selected to be written down.
 	Untraced bool
+}
+
+// GSO returns the type of a super-segment as it stands in traces, and "" of any
+// other packet.
+func (p *Packet) GSO() string {
+	switch {
+	case p.Segments <= 1:
+		return ""
+	case p.Packet.Version == 6:
+		return "tcpv6"
+	}
+	return "tcpv4"
+}
+
+// Vouched reports whether a checksum is bad, but the kernel vouches for it, so
+// that nobody acts on the verdict.
+func (p *Packet) Vouched(c wire.Check) bool {
+	o := p.Packet.Offload
+	return c.Verdict == wire.Bad && o.Validated && !o.Partial && (c.Layer == wire.LayerTCP || c.Layer == wire.LayerUDP) &&
+		!p.Packet.Fragment.IsFragment()
 }
 
 // A Result is that of a comparison, as it stands in traces.

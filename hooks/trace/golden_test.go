@@ -143,7 +143,7 @@ func explanation(t testing.TB, e any) (told, line string) {
 	switch e := e.(type) {
 	case trace.Packet:
 		line = fmt.Sprintf("explanation of #%d", e.Seq)
-		err = wire.Explain(&b, e.Packet.Bytes)
+		err = wire.ExplainOffloaded(&b, e.Packet.Bytes, e.Packet.Offload)
 	case trace.Comparison:
 		if e.ReplyByHand == nil {
 			return "", ""

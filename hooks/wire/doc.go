@@ -17,6 +17,8 @@
 //     shape of a packet.
 //   - verdict.go: [Packet.Checksums], which compares each checksum seen with
 //     the one computed by hand.
+//   - offload.go: [Offload], sums and segments that a sender has left to
+//     hardware, and what they look like.
 //   - names.go, names_icmp.go: numbers in words: [ProtocolName],
 //     [ICMPTypeName], [TCPFlagString] and others.
 //   - explain.go: [Explain], the patient teacher. teller.go sets its page, and

@@ -13,10 +13,15 @@ import (
 // Any bytes can be explained: what is malformed or cut short is told as far as
 // it goes, with what is wrong in words. Explain borrows b during the call and
 // returns no error but w's.
-func Explain(w io.Writer, b []byte) error {
+func Explain(w io.Writer, b []byte) error { return ExplainOffloaded(w, b, Offload{}) }
+
+// ExplainOffloaded is Explain for a packet of which o says what was left to
+// hardware.
+func ExplainOffloaded(w io.Writer, b []byte, o Offload) error {
 	t := &teller{b: b, end: len(b)}
 	var p Packet
 	p.Decode(b)
+	p.Offload = o
 	t.title(&p)
 	t.packet(&p)
 	t.trailer(&p)
@@ -31,6 +36,12 @@ func (t *teller) title(p *Packet) {
 	t.text("Offsets count bytes from the packet's first, which is 0. Bits count from the most " +
 		"significant, which is 0, as the RFCs draw them. Bytes are in hexadecimal; numbers go over the " +
 		"wire with their most significant byte first.")
+	if n := p.Segments(); n > 1 {
+		t.line("")
+		t.text("A super-segment: the sender left it to others to cut it into %d segments of at most %s of data "+
+			"each (segmentation offload). It came whole; what stands here stands in the header of the first of them.",
+			n, count(p.Offload.SegmentSize, "byte"))
+	}
 	if !p.Problem.IsZero() {
 		t.line("")
 		t.text("Problem: %s (%s, at byte %d). %s", p.Problem.Reason, p.Problem.Layer, p.Problem.Offset, problemWords(p))

@@ -106,6 +106,7 @@ func (t *teller) checksum(p *Packet, c Check, rule bool) {
 		LayerIPv4: ", RFC 791 §3.1", LayerICMPv4: ", RFC 792", LayerICMPv6: ", RFC 4443 §2.3",
 		LayerTCP: ", RFC 9293 §3.1", LayerUDP: ", RFC 768",
 	}[c.Layer])
+	partial := p.isPartial() && c.Layer != LayerIPv4
 	if rule {
 		t.text("Write the bytes as 16-bit words, one below the other, and add them up. The field itself counts as 0. " +
 			"Fold: what overflowed to the left of 16 bits is added back in at the right, until nothing overflows. " +
@@ -120,7 +121,11 @@ func (t *teller) checksum(p *Packet, c Check, rule bool) {
 	if c.Layer == LayerUDP {
 		data = data[:p.UDP.Length]
 	}
-	if usesPseudoHeader(c.Layer) {
+	if partial {
+		t.text("Of this one only a part is here to work out: the rest was left to hardware (checksum offload), which " +
+			"expects in the field the folded sum of the pseudo-header, without its complement.")
+		t.line("")
+	} else if usesPseudoHeader(c.Layer) {
 		t.text("The pseudo-header goes first. It is not sent; it ties the sum to the addresses, the protocol and the " +
 			"length, so that a packet that went astray is noticed.")
 		t.line("")
@@ -129,6 +134,12 @@ func (t *teller) checksum(p *Packet, c Check, rule bool) {
 	t.line("  %6s  %7s  %14s  %s", "------", "-------", "--------------", "----------------")
 	if usesPseudoHeader(c.Layer) {
 		col.pseudoHeader(p, len(data))
+	}
+	if partial {
+		col.fold()
+		t.line("")
+		t.conclusionPartial(p, c)
+		return
 	}
 	col.words(data, base, c.Offset-base, func(at int) string { return wordName(p, c.Layer, data, at) })
 	sum := col.finish()
@@ -206,6 +217,14 @@ func (c *column) skip(data []byte, from int) {
 
 // finish writes folds and complement, and returns the folded sum.
 func (c *column) finish() uint16 {
+	c.fold()
+	c.t.line("  %-15s  %14s  = ffff - %04x, every bit turned over", "complement", fmt.Sprintf("%04x", ^uint16(c.sum)), c.sum)
+	c.t.line("")
+	return uint16(c.sum)
+}
+
+// fold adds the carries back in.
+func (c *column) fold() {
 	t := c.t
 	t.line("  %6s  %7s  %14s", "", "", "--------------")
 	if c.sum>>16 == 0 {
@@ -216,9 +235,6 @@ func (c *column) finish() uint16 {
 		c.sum = carry + low
 		t.line("  %-15s  %14s  = %04x + %04x, the carries added back in", "fold", spaced(c.sum), carry, low)
 	}
-	t.line("  %-15s  %14s  = ffff - %04x, every bit turned over", "complement", fmt.Sprintf("%04x", ^uint16(c.sum)), c.sum)
-	t.line("")
-	return uint16(c.sum)
 }
 
 // wordName names the word at an even offset of what a checksum counts.

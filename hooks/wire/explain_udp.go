@@ -47,6 +47,7 @@ func udpLengthWords(length, room int, partial bool) string {
 // udpChecksumWords tells the two values that are special in UDP.
 func (t *teller) udpChecksumWords(p *Packet, seen int) string {
 	switch {
+	case p.isPartial():
 	case seen == 0 && p.Version == 4:
 		return "0: the sender computed none; there is nothing to verify (RFC 768)"
 	case seen == 0 && t.quoted:

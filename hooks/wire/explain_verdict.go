@@ -51,6 +51,30 @@ func (t *teller) conclusion(p *Packet, c Check, sum uint16) {
 	}
 }
 
+// conclusionPartial compares the pseudo-header's sum with the field that checksum
+// offload expects it in.
+func (t *teller) conclusionPartial(p *Packet, c Check) {
+	t.text("%s: by hand 0x%04x, in the packet 0x%04x: %s", checksumName(c.Layer), c.Hand, c.Seen, c.Verdict)
+	if c.Verdict == Bad {
+		t.text("Bad: checksum offload expects the sum of the pseudo-header in the field, and that is 0x%04x. Whoever "+
+			"finished the checksum from what is here would get a wrong one.", c.Hand)
+		if p.whole(c).Verdict == OK {
+			t.text("A guess: the checksum is finished already, and right: there was nothing left to do.")
+		}
+		return
+	}
+	t.text("Partial: the field holds what checksum offload left there. It vouches for the pseudo-header only, that is for " +
+		"addresses, protocol and length, and not for the payload: no sum here covers a byte of that. Inside one machine there " +
+		"is no wire, and nobody has to finish the sum.")
+	if n := p.Segments(); n > 1 {
+		t.text("The length counted is that of the whole super-segment. On a wire each of the %d segments would have a "+
+			"length and a checksum of its own.", n)
+		return
+	}
+	t.text("Whoever puts the packet on a wire adds the bytes from byte %d on, the field as it is among them, and writes the "+
+		"complement into the field: 0x%04x.", p.Payload, p.Complete(c))
+}
+
 func udpZeroSource(version uint8) string {
 	if version == 4 {
 		return "RFC 768"

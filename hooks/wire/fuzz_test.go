@@ -140,7 +140,10 @@ func naiveChecksum(p *Packet, c Check) uint16 {
 }
 
 func FuzzExplain(f *testing.F) {
-	f.Fuzz(func(t *testing.T, b []byte) { checkPage(t, b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		checkPage(t, b)
+		checkOffloaded(t, b)
+	})
 }
 
 // checkPage holds Explain to what is true of all bytes: the page is bounded,
@@ -199,6 +202,7 @@ func TestSamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			checkDecode(t, b)
 			checkPage(t, b)
+			checkOffloaded(t, b)
 			for n := range min(len(b), 200) {
 				checkDecode(t, b[:n])
 				checkPage(t, b[:n])

@@ -58,6 +58,10 @@ type Packet struct {
 
 	// Problem is the first thing wrong with the packet's shape.
 	Problem Problem
+
+	// Offload is what came with the packet about work left undone. Decode
+	// clears it, for no byte of the packet tells: whoever knows sets it then.
+	Offload Offload
 }
 
 // A Fragment is a packet's place in a fragmented datagram (RFC 791 §3.2, RFC

@@ -5,8 +5,7 @@ import "net/netip"
 // A Verdict is what the hand says of a checksum it has seen.
 type Verdict string
 
-// The verdicts. Partial is not given yet: the link hands every packet over
-// with whole checksums.
+// The verdicts.
 const (
 	// OK: the value is right. Either zero of one's complement is, where the
 	// protocol does not tell them apart (RFC 1624 §5).
@@ -25,7 +24,8 @@ type Check struct {
 	Layer Layer
 	// Offset of the field in bytes from the packet's start.
 	Offset int
-	// Seen is the field's value, Hand the right one.
+	// Seen is the field's value, Hand the right one: of a packet whose Offload
+	// is Partial the sum of the pseudo-header.
 	Seen, Hand uint16
 	Verdict    Verdict
 }
@@ -34,6 +34,8 @@ type Check struct {
 // two: the IPv4 header's, as soon as the header is there, and the upper
 // layer's, if the packet holds the whole of what that sum covers, which no
 // fragment does, and the final destination is known.
+//
+// Of a TCP or UDP packet whose Offload says Partial the payload is not summed.
 func (p *Packet) Checksums(dst []Check) []Check {
 	if h := &p.IPv4; p.Version == 4 && h.HeaderLen >= ipv4HeaderLen && h.HeaderLen <= len(p.Bytes) {
 		dst = append(dst, judge(LayerIPv4, p.Bytes[:h.HeaderLen], 0, 0, 10))
@@ -46,6 +48,9 @@ func (p *Packet) Checksums(dst []Check) []Check {
 		return dst
 	}
 	data := p.Data()
+	if p.isPartial() {
+		return append(dst, p.judgePartial(final))
+	}
 	switch p.Upper {
 	case LayerICMPv4:
 		return append(dst, judge(LayerICMPv4, data, 0, p.Payload, 2))

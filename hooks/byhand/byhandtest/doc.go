@@ -5,5 +5,7 @@
 // # Tour
 //
 //   - packet.go: [IPv4], [IPv6] and [Echo], from fields to bytes.
+//   - tcp.go, udp.go, neighbour.go: segments, datagrams, neighbour discovery.
 //   - fragment.go: [Split], from a packet to its fragments.
+//   - offload.go: [Partial], a packet as checksum offload leaves it.
 package byhandtest

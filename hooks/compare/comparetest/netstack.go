@@ -16,6 +16,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"netstackd/hooks"
+	"netstackd/hooks/wire"
 )
 
 // MTU is that of the link, in bytes.
@@ -40,6 +41,11 @@ func New(ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Nets
 
 // NewAt is New with a clock for netstack's timers; nil is the time.
 func NewAt(clock tcpip.Clock, ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
+	return NewWith(hooks.Options{}, clock, ledger, addrs, chain...)
+}
+
+// NewWith is NewAt with options for the endpoint around the chain.
+func NewWith(o hooks.Options, clock tcpip.Clock, ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
 	n := &Netstack{
 		stack: stack.New(stack.Options{
 			Clock:              clock,
@@ -49,7 +55,11 @@ func NewAt(clock tcpip.Clock, ledger *hooks.Ledger, addrs []netip.Prefix, chain 
 		}),
 		link: channel.New(queueLen, MTU, ""),
 	}
-	if err := n.stack.CreateNIC(1, hooks.New(n.link, ledger, chain...)); err != nil {
+	if o.ReceiveOffload {
+		// The two come together: netstack leaves sums and segments to the link.
+		n.link.SupportedGSOKind = stack.HostGSOSupported
+	}
+	if err := n.stack.CreateNIC(1, hooks.New(n.link, ledger, o, chain...)); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("create NIC: %v", err)
 	}
@@ -77,9 +87,14 @@ func NewAt(clock tcpip.Clock, ledger *hooks.Ledger, addrs []netip.Prefix, chain 
 }
 
 // Inbound delivers a packet, a copy of it, to the chain.
-func (n *Netstack) Inbound(packet []byte) {
+func (n *Netstack) Inbound(packet []byte) { n.InboundOffloaded(packet, wire.Offload{}) }
+
+// InboundOffloaded is Inbound for a packet that the link says o of: in the fields
+// of the packet buffer, as it would.
+func (n *Netstack) InboundOffloaded(packet []byte, o wire.Offload) {
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
 	defer pkt.DecRef()
+	Mark(pkt, packet, o)
 	protocol := ipv4.ProtocolNumber
 	if len(packet) > 0 && packet[0]>>4 == 6 {
 		protocol = ipv6.ProtocolNumber
@@ -106,4 +121,25 @@ func (n *Netstack) Close() {
 	}
 	n.stack.Destroy()
 	n.link.Close()
+}
+
+// Mark says o of a packet in the fields of its buffer, as a link does.
+func Mark(pkt *stack.PacketBuffer, packet []byte, o wire.Offload) {
+	pkt.RXChecksumValidated = o.Validated
+	var p wire.Packet
+	p.Decode(packet)
+	if o.Partial {
+		pkt.GSOOptions.NeedsCsum = true
+		pkt.GSOOptions.L3HdrLen = uint16(p.Payload)
+		pkt.GSOOptions.CsumOffset = header.TCPChecksumOffset
+		if p.Protocol == wire.ProtocolUDP {
+			pkt.GSOOptions.CsumOffset = header.UDPMinimumSize - 2
+		}
+	}
+	if o.SegmentSize > 0 {
+		pkt.GSOOptions.Type, pkt.GSOOptions.MSS = stack.GSOTCPv4, uint16(o.SegmentSize)
+		if p.Version == 6 {
+			pkt.GSOOptions.Type = stack.GSOTCPv6
+		}
+	}
 }

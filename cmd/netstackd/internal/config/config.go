@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -22,6 +23,11 @@ type Config struct {
 	TUN string
 	// MTU in bytes.
 	MTU int
+
+	// Offload says whether super-segments pass between kernel and netstack.
+	Offload link.Offload
+	// BusyPoll is how long at most the idle device is polled before blocking.
+	BusyPoll time.Duration
 
 	// Services that run inside netstack.
 	Services []string
@@ -65,11 +71,16 @@ const (
 	maxMTU     = 65520
 )
 
+// maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
+const maxBusyPoll = 10 * time.Millisecond
+
 // defaults returns the configuration that flags change.
 func defaults() Config {
 	return Config{
 		TUN:         "netstack0",
 		MTU:         1500,
+		Offload:     link.OffloadAuto,
+		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
 		Guard:       true,
 		TraceFormat: trace.Text,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/sirupsen/logrus"
@@ -76,6 +77,17 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.MTU, err = strconv.Atoi(s)
 		if err != nil || c.MTU < minMTU || c.MTU > maxMTU {
 			return fmt.Errorf("expected bytes from %d to %d", minMTU, maxMTU)
+		}
+		return nil
+	})
+	fs.Func("offload", "", func(s string) (err error) {
+		c.Offload, err = link.ParseOffload(s)
+		return err
+	})
+	fs.Func("busy-poll", "", func(s string) (err error) {
+		c.BusyPoll, err = time.ParseDuration(s)
+		if err != nil || c.BusyPoll < 0 || c.BusyPoll > maxBusyPoll {
+			return fmt.Errorf("expected a duration from 0 to %v, as in 50us", maxBusyPoll)
 		}
 		return nil
 	})
@@ -190,6 +202,13 @@ func (c *Config) complete(hosts []netip.Addr) (err error) {
 	}
 	if c.MTU < minMTUIPv6 && slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		return fmt.Errorf("-mtu %d is too small for IPv6: give at least -mtu %d, or no IPv6 address", c.MTU, minMTUIPv6)
+	}
+	if faults.NeedWholeChecksums(c.Inject) {
+		// Else the kernel would complete a right checksum over the damage.
+		if c.Offload == link.OffloadOn {
+			return errors.New("-inject corrupt and truncate need whole checksums: give -offload off, or leave -offload out")
+		}
+		c.Offload = link.OffloadOff
 	}
 	c.Kernel, err = kernelAddresses(c.Addresses, hosts)
 	return err

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,10 +78,12 @@ func rules(texts ...string) []faults.Rule {
 // TestParse takes command lines that are right and wants the whole Config.
 func TestParse(t *testing.T) {
 	all := []string{"echo", "discard", "chargen", "http", "iperf3"}
+	const offload = link.OffloadAuto // by default
 	base := func(change func(*Config)) Config {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
-			TUN: "netstack0", MTU: 1500, Services: all, Guard: true,
+			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
+			Services: all, Guard: true,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
@@ -96,6 +99,16 @@ func TestParse(t *testing.T) {
 		{"-mtu 576", base(func(c *Config) { c.MTU = 576 })},
 		{"-mtu 65520", base(func(c *Config) { c.MTU = 65520 })},
 		{"-mtu 1400 -mtu 9000", base(func(c *Config) { c.MTU = 9000 })},
+		{"-offload auto", base(func(c *Config) { c.Offload = link.OffloadAuto })},
+		{"-offload on", base(func(c *Config) { c.Offload = link.OffloadOn })},
+		{"-offload off", base(func(c *Config) { c.Offload = link.OffloadOff })},
+		{"-offload on -offload auto", base(func(c *Config) { c.Offload = link.OffloadAuto })},
+		{"-busy-poll 0", base(func(c *Config) { c.BusyPoll = 0 })},
+		{"-busy-poll 0s", base(func(c *Config) { c.BusyPoll = 0 })},
+		{"-busy-poll 1ns", base(func(c *Config) { c.BusyPoll = 1 })},
+		{"-busy-poll 20us", base(func(c *Config) { c.BusyPoll = 20 * time.Microsecond })},
+		{"-busy-poll 20µs", base(func(c *Config) { c.BusyPoll = 20 * time.Microsecond })},
+		{"-busy-poll 10ms", base(func(c *Config) { c.BusyPoll = 10 * time.Millisecond })},
 		{"-services all", base(func(*Config) {})},
 		{"-services none", base(func(c *Config) { c.Services = nil })},
 		{"-services http,echo", base(func(c *Config) { c.Services = []string{"http", "echo"} })},
@@ -118,7 +131,7 @@ func TestParse(t *testing.T) {
 		{"-trace compare -trace-out t -pcapng -", base(func(c *Config) { c.Trace, c.TraceOut, c.Pcapng = trace.Compare, "t", "-" })},
 		{"-trace packets icmp or tcp port 80", base(func(c *Config) { c.Trace, c.Filter = trace.Packets, compiled("icmp or tcp port 80") })},
 		{"-pcapng f.pcapng -- not icmp", base(func(c *Config) { c.Pcapng, c.Filter = "f.pcapng", compiled("not icmp") })},
-		{"-inject corrupt=1% -inject drop=1/1000", base(func(c *Config) { c.Inject = rules("corrupt=1%", "drop=1/1000") })},
+		{"-inject corrupt=1% -inject drop=1/1000", base(func(c *Config) { c.Inject, c.Offload = rules("corrupt=1%", "drop=1/1000"), link.OffloadOff })},
 		{"-log-level error", base(func(c *Config) { c.LogLevel = logrus.ErrorLevel })},
 		{"-log-level warning", base(func(c *Config) { c.LogLevel = logrus.WarnLevel })},
 		{"-log-level info", base(func(*Config) {})},

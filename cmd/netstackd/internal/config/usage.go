@@ -13,6 +13,10 @@ netstack behind it, and shows its work.
                        (default: the first other usable address of each prefix)
   -tun NAME            name of the device (default netstack0)
   -mtu N               in bytes (default 1500)
+  -offload auto|on|off super-segments and unfinished checksums between kernel and
+                       netstack; auto is on where the device can (default auto)
+  -busy-poll DURATION  how long to poll an idle device before blocking, while
+                       packets come that close together; 0 never (default 50us)
   -services LIST       echo, discard, chargen, http, iperf3; or all, or none (default all)
   -guard off|on        drop what would harm netstack (default on)
   -trace LEVEL         off, packets (one line a packet), compare (checksums by hand,

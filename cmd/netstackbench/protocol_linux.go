@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// request is what the outer process asks of a worker, one JSON value each.
+type request struct {
+	Do string
+	// Path of an open: which one the worker is for. TraceDir is where a trace
+	// may be written.
+	Path     *path  `json:",omitempty"`
+	TraceDir string `json:",omitempty"`
+	// Work of a start and a run.
+	Work string `json:",omitempty"`
+	// Warm and Length of a run.
+	Warm, Length time.Duration `json:",omitempty"`
+}
+
+// What a worker can do.
+const (
+	doOpen  = "open"  // be a path
+	doStart = "start" // start a host for a work
+	doRun   = "run"   // do one round of it
+	doStop  = "stop"  // stop the host
+)
+
+// reply answers a request.
+type reply struct {
+	Error string   `json:",omitempty"`
+	Round *round   `json:",omitempty"` // of a run
+	End   *hostEnd `json:",omitempty"` // of a stop
+}
+
+// round is one measured round.
+type round struct {
+	Outcome outcome
+	// Server and Total are CPU seconds in the measured time.
+	Server, Total float64
+	// Resident and Peak are the host's memory in bytes.
+	Resident, Peak uint64
+}
+
+// hostEnd is what a host said when it was stopped.
+type hostEnd struct {
+	// Packets and TraceLost of a host that traces.
+	Packets, TraceLost uint64
+	Traced             bool
+	Notes              []string `json:",omitempty"`
+}
+
+// add adds what another host of the same path said.
+func (e *hostEnd) add(other *hostEnd) {
+	e.Packets += other.Packets
+	e.TraceLost += other.TraceLost
+	e.Traced = e.Traced || other.Traced
+	e.Notes = append(e.Notes, other.Notes...)
+}
+
+// answer reads requests until there are no more, and writes a reply to each.
+func answer(in io.Reader, out io.Writer, handle func(request) reply) error {
+	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var r request
+		if err := decoder.Decode(&r); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read request: %w", err)
+		}
+		if err := encoder.Encode(handle(r)); err != nil {
+			return fmt.Errorf("write reply: %w", err)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// offloading is the packetMover for a TUN device with a virtio-net header: it
+// reads and writes the device's own file, one packet with its header at a time,
+// so that a super-segment of 64 KiB passes whole and its checksum is computed
+// by nobody who need not.
+//
+// UDP's super-datagrams are not offloaded: netstack could not take them whole.
+type offloading struct {
+	counters *counters
+	file     *os.File
+	raw      syscall.RawConn
+
+	// stopped is set by interrupt, so that polling ends too.
+	stopped atomic.Bool
+
+	// Used by receive only.
+	header  [virtioHeaderLen]byte
+	buffer  receiveBuffer
+	pieces  [2]unix.Iovec // header and buffer
+	poll    poller
+	tryRead func(fd uintptr) bool // readOnce, made once
+	n       int                   // what readOnce read, in bytes, header and packet
+	err     error                 // or why not
+
+	senders sync.Pool // of *sender
+}
+
+var _ packetMover = (*offloading)(nil)
+
+// startOffloading turns a device's offloads on and returns the mover that uses
+// them. The error says why the device cannot; then nothing was changed.
+func startOffloading(dev *Device, c *counters, busyPoll time.Duration) (packetMover, error) {
+	f := dev.tun.File()
+	if f == nil {
+		return nil, errors.New("the device has no file")
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("use the device's file: %w", err)
+	}
+	if err := f.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("interrupt reads of the device: %w", err)
+	}
+	var refused error
+	if err := raw.Control(func(fd uintptr) { refused = turnOffloadsOn(int(fd)) }); err != nil {
+		return nil, fmt.Errorf("use the device's file: %w", err)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return newOffloading(f, raw, c, busyPoll), nil
+}
+
+func newOffloading(f *os.File, raw syscall.RawConn, c *counters, busyPoll time.Duration) *offloading {
+	o := &offloading{counters: c, file: f, raw: raw, poll: poller{most: busyPoll}}
+	o.tryRead = o.readOnce
+	o.pieces[0] = unix.Iovec{Base: &o.header[0], Len: virtioHeaderLen}
+	o.senders.New = func() any {
+		s := &sender{}
+		s.tryWrite = s.writeOnce
+		return s
+	}
+	return o
+}
+
+// turnOffloadsOn asks for super-segments of TCP and unfinished checksums, and for
+// nothing else: CreateTUN has asked for UDP's as well.
+func turnOffloadsOn(fd int) error {
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
+		return fmt.Errorf("read the device's flags: %w", err)
+	}
+	switch flags := ifr.Uint16(); {
+	case flags&unix.IFF_VNET_HDR == 0:
+		return errors.New("the device was made without a virtio-net header (vnet_hdr)")
+	case flags&unix.IFF_NO_PI == 0 || flags&unix.IFF_TAP != 0:
+		return errors.New("the device is not a TUN without packet information")
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TUNGETVNETHDRSZ)
+	if err != nil {
+		return fmt.Errorf("read the length of the virtio-net header: %w", err)
+	}
+	if n != virtioHeaderLen {
+		return fmt.Errorf("the device's virtio-net header has %d bytes, not %d", n, virtioHeaderLen)
+	}
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6); err != nil {
+		return fmt.Errorf("turn offloads on: %w", err)
+	}
+	return nil
+}
+
+func (o *offloading) interruptible() bool { return true }
+
+func (o *offloading) interrupt() {
+	o.stopped.Store(true)
+	o.setDeadline(time.Unix(1, 0))
+}
+
+func (o *offloading) resume() {
+	o.stopped.Store(false)
+	o.setDeadline(time.Time{})
+}
+
+func (o *offloading) setDeadline(t time.Time) {
+	_ = o.file.SetReadDeadline(t) // fails only on a closed device, whose reads fail anyway
+}
+
+func (o *offloading) fit(int) {} // there is always room for the longest packet
+
+func (o *offloading) rest() { o.buffer.rest() }
+
+func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer, error) {
+	if err := o.raw.Read(o.tryRead); err != nil {
+		// What ended the wait says more than that no packet came.
+		return pkts, readError(err)
+	}
+	if o.err != nil {
+		return pkts, readError(o.err)
+	}
+	n := o.n - virtioHeaderLen
+	if n <= 0 {
+		o.counters.drop(dropEmpty)
+		return pkts, nil
+	}
+	var h virtioHeader
+	h.decode(o.header[:])
+	packet := o.buffer.room()[:n]
+	a, err := h.admit(packet)
+	if err != nil {
+		if errors.Is(err, errUnknownSegmentation) {
+			o.counters.drop(dropUnknownSegmentation)
+			return pkts, nil
+		}
+		return pkts, err // counted as link-malformed
+	}
+	protocol := protocolOf(packet)
+	pkt := o.buffer.packet(n)
+	pkt.NetworkProtocolNumber = protocol
+	pkt.RXChecksumValidated = a.validated
+	pkt.GSOOptions = a.gso
+	return append(pkts, pkt), nil
+}
+
+// readOnce reads a packet into header and buffer, polling if that is worth while.
+// It is false if there is none.
+func (o *offloading) readOnce(fd uintptr) bool {
+	room := o.buffer.room()
+	o.pieces[1].Base = &room[0]
+	o.pieces[1].SetLen(len(room))
+	for {
+		n, errno := readNow(fd, o.pieces[:])
+		switch {
+		case errno == 0:
+			o.n, o.err = n, nil
+			o.poll.end()
+			return true
+		case errno == unix.EINTR:
+			continue
+		case errno != unix.EAGAIN:
+			o.n, o.err = 0, errno
+			return true
+		}
+		if o.stopped.Load() || !o.poll.again() {
+			return false
+		}
+		// Whoever has something to do on this core goes first.
+		runtime.Gosched()
+	}
+}
+
+// readNow reads without telling the scheduler: the file is not blocking, and the
+// read over in a few microseconds.
+func readNow(fd uintptr, pieces []unix.Iovec) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(pieces))), uintptr(len(pieces)))
+	return int(n), errno
+}
+
+// readError is an error of the device's file as Endpoint wants it.
+func readError(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return &os.PathError{Op: "read", Path: "/dev/net/tun", Err: errno}
+	}
+	return err
+}
+
+// sender writes one packet. It is pooled.
+type sender struct {
+	header   [virtioHeaderLen]byte
+	pieces   []unix.Iovec
+	tryWrite func(fd uintptr) // writeOnce, made once
+	errno    syscall.Errno
+}
+
+func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
+	s := o.senders.Get().(*sender)
+	defer o.senders.Put(s)
+	var h virtioHeader
+	h.describe(pkt)
+	h.encode(s.header[:])
+	s.pieces = append(s.pieces[:0], unix.Iovec{Base: &s.header[0], Len: virtioHeaderLen})
+	total := 0
+	views, skip := pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := v.AsSlice()
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		b, skip = b[skip:], 0
+		piece := unix.Iovec{Base: unsafe.SliceData(b)}
+		piece.SetLen(len(b))
+		s.pieces = append(s.pieces, piece)
+		total += len(b)
+	}
+	err := o.raw.Control(s.tryWrite)
+	if err == nil && s.errno != 0 {
+		err = &os.PathError{Op: "write", Path: "/dev/net/tun", Err: s.errno}
+	}
+	clear(s.pieces) // the pool must not keep the packet's memory
+	return total, err
+}
+
+// writeOnce hands the pieces to the kernel, which puts them through its own
+// stack before it returns: so the scheduler is told.
+func (s *sender) writeOnce(fd uintptr) {
+	for {
+		_, _, s.errno = unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(s.pieces))), uintptr(len(s.pieces)))
+		if s.errno != unix.EINTR {
+			return
+		}
+	}
+}
