@@ -30,7 +30,7 @@ func TestIntegrationUDPSegments(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	r := newRig(t, nil)
+	r := newRig(t, link.Options{}, nil)
 	for _, tc := range []struct{ segment, count int }{{1000, 60}, {1472, 44}, {10, 64}, {1, 64}} {
 		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort("172.16.0.2:4000")))
 		if err != nil {
