@@ -114,6 +114,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	}
 	h.pipeline.start()
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
+	if h.pipeline.answerers != nil {
+		h.pipeline.answerers.Connect(chain)
+	}
 	host := stack.Config{
 		Link:      chain,
 		Addresses: cfg.Addresses,
@@ -129,6 +132,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if h.netstack, err = stack.New(host); err == nil {
 		h.pipeline.judge(h.netstack)
 		err = h.netstack.Start()
+	}
+	if err == nil && h.pipeline.answerers != nil {
+		err = h.pipeline.answerers.start()
 	}
 	if err == nil {
 		// The kernel's side comes last: its first packet finds a host.
@@ -146,6 +152,10 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	h.endpoint.Attach(nil)
 	h.endpoint.Wait()
+	var answered error
+	if h.pipeline.answerers != nil {
+		answered = h.pipeline.answerers.close()
+	}
 	var served stack.Counters
 	var err error
 	if h.netstack != nil {
@@ -153,7 +163,7 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 		served = h.netstack.Counters()
 	}
 	h.endpoint.Close()
-	err = errors.Join(err, h.device.Close())
+	err = errors.Join(answered, err, h.device.Close())
 	drops := []map[string]uint64{h.endpoint.Counters().Drops, served.Drops}
 	if h.injector != nil {
 		injected := h.injector.Counters()

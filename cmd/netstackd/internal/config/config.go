@@ -8,6 +8,7 @@ import (
 
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
+	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -31,6 +32,18 @@ type Config struct {
 
 	// Services that run inside netstack.
 	Services []string
+
+	// Respond is who answers echo requests, but for the addresses of RespondFor:
+	// netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio.
+	Respond    string
+	RespondFor map[netip.Addr]string
+	// Shadow are whom of netstack and byhand to score where they do not answer.
+	Shadow []string
+	// SendBadReplies sends what fifo, exec and mcp answer wrongly.
+	SendBadReplies bool
+	// ExecUser is whom exec commands run as; empty means nobody, if the daemon is
+	// root.
+	ExecUser string
 
 	Guard bool
 
@@ -82,6 +95,7 @@ func defaults() Config {
 		Offload:     link.OffloadAuto,
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
+		Respond:     respond.Netstack,
 		Guard:       true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",
