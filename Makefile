@@ -79,7 +79,7 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## measure netstackd beside the kernel and netstack on other links (8 min)
+bench: ## measure netstackd beside the kernel and netstack on other links (7 min)
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
 	@bin/netstackbench $(BENCHFLAGS)
 

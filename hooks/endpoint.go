@@ -163,10 +163,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 // be forwarded, and whether its sums are verified.
 func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) (forward, vouched bool) {
 	p := e.packets.Get().(*Packet)
-	p.decode(d, p.contiguous(pkt), time.Now())
-	if d == Outbound || e.options.ReceiveOffload {
-		p.Offload = p.offload(pkt)
-	}
+	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
 	p.judge()
 	e.ledger.see(p)
 	if !attached {

@@ -1,7 +1,7 @@
 package hooks
 
 import (
-	"maps"
+	"slices"
 	"sync/atomic"
 
 	"netstackd/hooks/wire"
@@ -11,42 +11,32 @@ import (
 // concurrent use and never blocks. Make one with [NewLedger].
 type Ledger struct {
 	packets, bytes [2]atomic.Uint64 // by side
-	verdicts       map[wire.Verdict]*atomic.Uint64
-	fates          [2]map[Fate]*atomic.Uint64 // by side
-	reasons        map[string]*atomic.Uint64
+	// What each packet has is counted in arrays, for a map would take longer
+	// than all the counting.
+	verdicts [len(verdicts)]atomic.Uint64
+	fates    [2][len(fates)]atomic.Uint64 // by side
+	reasons  map[string]*atomic.Uint64
 }
+
+// The verdicts and fates in the order in which they are counted: first what most
+// packets have.
+var (
+	verdicts = [...]wire.Verdict{wire.OK, wire.Partial, wire.Bad, wire.Absent}
+	fates    = [...]Fate{Delivered, Sent, Answered, Dropped, Guarded}
+	// possible are the fates that each side has.
+	possible = [2][len(fates)]bool{{true, false, true, true, true}, {false, true, false, true, false}}
+)
 
 // NewLedger returns a ledger that knows the given drop reasons, and
 // ReasonUnknown.
 func NewLedger(reasons ...map[string]string) *Ledger {
-	l := &Ledger{
-		verdicts: tallies(wire.OK, wire.Bad, wire.Partial, wire.Absent),
-		fates: [2]map[Fate]*atomic.Uint64{
-			tallies(Delivered, Answered, Dropped, Guarded),
-			tallies(Sent, Dropped),
-		},
-		reasons: tallies(ReasonUnknown),
-	}
+	l := &Ledger{reasons: map[string]*atomic.Uint64{ReasonUnknown: new(atomic.Uint64)}}
 	for _, m := range reasons {
-		maps.Copy(l.reasons, tallies(keys(m)...))
+		for name := range m {
+			l.reasons[name] = new(atomic.Uint64)
+		}
 	}
 	return l
-}
-
-func tallies[K comparable](names ...K) map[K]*atomic.Uint64 {
-	m := make(map[K]*atomic.Uint64, len(names))
-	for _, n := range names {
-		m[n] = new(atomic.Uint64)
-	}
-	return m
-}
-
-func keys(m map[string]string) []string {
-	s := make([]string, 0, len(m))
-	for k := range m {
-		s = append(s, k)
-	}
-	return s
 }
 
 func side(d Direction) int {
@@ -67,9 +57,12 @@ func (l *Ledger) see(p *Packet) {
 // Judge counts verdicts: of a datagram put together from fragments, say, whose
 // checksum no single packet shows.
 func (l *Ledger) Judge(checks []wire.Check) {
-	for _, c := range checks {
-		if t := l.verdicts[c.Verdict]; t != nil {
-			t.Add(1)
+	for i := range checks {
+		for j, v := range verdicts {
+			if v == checks[i].Verdict {
+				l.verdicts[j].Add(1)
+				break
+			}
 		}
 	}
 }
@@ -79,11 +72,13 @@ func (l *Ledger) Judge(checks []wire.Check) {
 // dropped, and a reason that is not on the closed list as ReasonUnknown: a
 // wrong name must not lose a packet.
 func (l *Ledger) Settle(d Direction, fate Fate, reason string) {
-	fates := l.fates[side(d)]
-	if fates[fate] == nil {
+	s := side(d)
+	i := slices.Index(fates[:], fate)
+	if i < 0 || !possible[s][i] {
 		fate, reason = Dropped, ReasonUnknown
+		i = slices.Index(fates[:], fate)
 	}
-	fates[fate].Add(1)
+	l.fates[s][i].Add(1)
 	if fate != Dropped && fate != Guarded {
 		return
 	}
@@ -109,17 +104,23 @@ func (l *Ledger) Totals() Totals {
 	t := Totals{
 		In: l.packets[0].Load(), Out: l.packets[1].Load(),
 		InBytes: l.bytes[0].Load(), OutBytes: l.bytes[1].Load(),
-		Verdicts: loads(l.verdicts), InFates: loads(l.fates[0]), OutFates: loads(l.fates[1]),
-		Drops: loads(l.reasons),
+		Verdicts: map[wire.Verdict]uint64{}, InFates: map[Fate]uint64{}, OutFates: map[Fate]uint64{},
+		Drops: map[string]uint64{},
 	}
-	maps.DeleteFunc(t.Drops, func(_ string, n uint64) bool { return n == 0 })
+	for i, v := range verdicts {
+		t.Verdicts[v] = l.verdicts[i].Load()
+	}
+	for s, m := range [...]map[Fate]uint64{t.InFates, t.OutFates} {
+		for i, f := range fates {
+			if possible[s][i] {
+				m[f] = l.fates[s][i].Load()
+			}
+		}
+	}
+	for reason, n := range l.reasons {
+		if n := n.Load(); n > 0 {
+			t.Drops[reason] = n
+		}
+	}
 	return t
-}
-
-func loads[K comparable](m map[K]*atomic.Uint64) map[K]uint64 {
-	out := make(map[K]uint64, len(m))
-	for k, v := range m {
-		out[k] = v.Load()
-	}
-	return out
 }

@@ -11,6 +11,9 @@ import (
 
 // A Packet is one packet on its way through the chain. The embedded decoding
 // and its bytes are valid only during the hook's call.
+//
+// Of an outbound packet with a partial checksum, whose payload nobody has to look
+// at, Bytes may end with the headers: All returns them all.
 type Packet struct {
 	wire.Packet
 
@@ -35,8 +38,19 @@ type Packet struct {
 	stopped     bool
 	held        bool
 
-	// scratch joins the bytes of a packet that lies in several views.
+	// scratch joins the bytes of a packet that lies in several views, and buffer
+	// is where those that are missing lie.
 	scratch []byte
+	buffer  *stack.PacketBuffer
+}
+
+// All returns the packet's bytes, joined if they are not yet.
+func (p *Packet) All() []byte {
+	if p.Missing > 0 && p.buffer != nil {
+		n := len(p.Bytes) + p.Missing
+		p.Bytes, p.Missing = p.contiguous(p.buffer)[:n:n], 0
+	}
+	return p.Bytes
 }
 
 // Checks returns the packet's checksums, as judged by hand. If Reassembled, the
@@ -118,7 +132,33 @@ func (p *Packet) SetOffloaded(d Direction, b []byte, o wire.Offload, now time.Ti
 // decode is the part of Set before the checksums.
 func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 	p.Decode(b)
-	p.Direction, p.Time, p.Len = d, now, len(b)
+	p.begin(d, len(b), now)
+}
+
+// decodeBuffer is decode for a packet in a buffer. What was left to hardware is
+// read from there, if it counts. A packet whose payload nobody will sum is not
+// joined: to copy a super-segment costs more than all else here.
+func (p *Packet) decodeBuffer(d Direction, pkt *stack.PacketBuffer, offloaded bool, now time.Time) {
+	if offloaded && pkt.GSOOptions.NeedsCsum {
+		head := firstView(pkt)
+		n := pkt.Size()
+		if p.DecodeHead(head, n-len(head)) && p.Upper == wire.LayerTCP && !p.Fragment.IsFragment() && p.Trailing == 0 {
+			if p.Offload = p.offload(pkt); p.Offload.Partial {
+				p.begin(d, n, now)
+				p.buffer = pkt
+				return
+			}
+		}
+	}
+	p.decode(d, p.contiguous(pkt), now)
+	if offloaded {
+		p.Offload = p.offload(pkt)
+	}
+}
+
+func (p *Packet) begin(d Direction, n int, now time.Time) {
+	p.Direction, p.Time, p.Len = d, now, n
+	p.buffer = nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent
@@ -127,6 +167,20 @@ func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 
 // judge is the part of Set that judges the checksums.
 func (p *Packet) judge() { p.nchecks, p.reassembled = len(p.Checksums(p.checks[:0])), false }
+
+// firstView returns the bytes of the first view that has any: netstack's headers
+// lie in one.
+func firstView(pkt *stack.PacketBuffer) []byte {
+	views, offset := pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := v.AsSlice()
+		if offset < len(b) {
+			return b[offset:]
+		}
+		offset -= len(b)
+	}
+	return nil
+}
 
 // contiguous returns the packet's bytes in one piece: the packet's own if they
 // lie in one view, as they do inbound, else a copy in p.scratch.
@@ -163,7 +217,7 @@ func (p *Packet) offload(pkt *stack.PacketBuffer) wire.Offload {
 			p.Upper == wire.LayerUDP && g.CsumOffset == udpChecksumOffset
 	}
 	if p.Upper == wire.LayerTCP && (g.Type == stack.GSOTCPv4 || g.Type == stack.GSOTCPv6) &&
-		len(p.Data())-p.TCP.DataOffset > int(g.MSS) {
+		p.DataLen()-p.TCP.DataOffset > int(g.MSS) {
 		o.SegmentSize = int(g.MSS)
 	}
 	return o

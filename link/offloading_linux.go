@@ -189,8 +189,10 @@ func (o *offloading) readOnce(fd uintptr) bool {
 		if o.stopped.Load() || !o.poll.again() {
 			return false
 		}
-		// Whoever has something to do on this core goes first.
+		// Whoever has something to do on this core goes first, of this process
+		// and of others: the sender that is polled for may be one.
 		runtime.Gosched()
+		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 }
 

@@ -41,7 +41,7 @@ func DropReasons() map[string]string {
 		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",
 		DropNotFromUnicast:  "UDP datagram to echo or chargen from a broadcast, multicast or unspecified address, ignored",
 		DropReplyFailed:     "UDP reply of a service that could not be sent: no route, or the link took it not",
-		DropIperf3Busy:      "TCP connection to iperf3 while another client's test ran, told so and closed",
+		DropIperf3Busy:      "TCP connection to iperf3 while another test ran, or to one that is over, told so and closed",
 		DropIperf3NoCookie:  "TCP connection to iperf3 that did not begin with an iperf3 cookie, reset",
 		DropIperf3NoStream:  "UDP datagram to iperf3 that belongs to no stream of a running test, ignored",
 		DropIperf3Short:     "UDP datagram of an iperf3 test that is too short for its header, ignored",

@@ -28,7 +28,7 @@ type speedServer struct {
 func newSpeedServer(l *listener, k *socket, log logrus.FieldLogger) *speedServer {
 	v := &speedServer{conns: speedListener{l}, log: log}
 	v.port = &speedPort{socket: k}
-	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: bufferMax, Log: log})
+	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: receiveMax, Log: log})
 	v.port.server = v.server
 	k.serve = v.port.serve
 	return v
@@ -78,6 +78,7 @@ func (l speedListener) Accept() (iperf3.Conn, error) {
 type speedConn struct {
 	*stream
 	release     func() // gives the listener's slot back
+	filler      filler // kept to not allocate
 	finished    bool
 	interrupted atomic.Bool
 }
@@ -145,7 +146,8 @@ func (c *speedConn) Discard() (int, error) {
 // Fill implements iperf3.Conn.
 func (c *speedConn) Fill(n int) (int, error) {
 	for {
-		sent, err := c.tryWrite(speedText[:min(n, len(speedText))])
+		c.filler.left = min(n, fillMost)
+		sent, err := c.tryPayload(&c.filler)
 		if err == nil {
 			return sent, c.running()
 		}
@@ -155,9 +157,30 @@ func (c *speedConn) Fill(n int) (int, error) {
 	}
 }
 
-// speedText is what iperf3 sends over TCP. It is read by every connection and
-// written by none, and small enough to stay in a processor's cache.
-var speedText = makeChargenText(transferSize / chargenPeriod)
+// fillMost is how much Fill writes at a time, in bytes: what a super-segment
+// holds at any usual MSS. netstack does not join what was written apart, so a
+// little more would leave a short segment behind each time.
+const fillMost = 62 << 10
+
+// filler is a tcpip.Payloader of so many bytes of one period of chargen's
+// pattern, over and over. That is little enough to stay in a processor's first
+// cache, so that netstack's one copy only has to write.
+type filler struct{ left int }
+
+var _ tcpip.Payloader = (*filler)(nil)
+
+// Len implements tcpip.Payloader.
+func (f *filler) Len() int { return f.left }
+
+// Read implements tcpip.Payloader.
+func (f *filler) Read(p []byte) (int, error) {
+	n := min(len(p), f.left)
+	for done := 0; done < n; {
+		done += copy(p[done:n], chargenText[:chargenPeriod])
+	}
+	f.left -= n
+	return n, nil
+}
 
 // SetPatience implements iperf3.Conn.
 func (c *speedConn) SetPatience(d time.Duration) { c.idle, c.armed = d, false }

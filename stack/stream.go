@@ -96,8 +96,13 @@ func (s *stream) readTo(dst io.Writer) (int, error) {
 // tryWrite writes what fits, without waiting: errWouldBlock when nothing does.
 func (s *stream) tryWrite(p []byte) (int, error) {
 	s.source.Reset(p)
-	n, terr := s.ep.Write(&s.source, tcpip.WriteOptions{})
-	s.source.Reset(nil)
+	defer s.source.Reset(nil)
+	return s.tryPayload(&s.source)
+}
+
+// tryPayload is tryWrite of what source reads.
+func (s *stream) tryPayload(source tcpip.Payloader) (int, error) {
+	n, terr := s.ep.Write(source, tcpip.WriteOptions{})
 	switch terr.(type) {
 	case nil:
 		if n > 0 {

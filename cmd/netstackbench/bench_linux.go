@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +23,7 @@ func bench(opts *options, stdout, stderr io.Writer) int {
 	r, failed, err := measure(ctx, opts, stderr)
 	if err == nil {
 		r.Judge(targets(opts.works))
-		err = errors.Join(r.WriteTable(stdout), write(opts.json, r.WriteJSON))
+		err = errors.Join(r.WriteTable(stdout), write(opts.json, r.WriteJSON), chart(opts.chart, r))
 	}
 	switch {
 	case err != nil:
@@ -51,6 +54,11 @@ func write(name string, to func(io.Writer) error) error {
 		return err
 	}
 	return errors.Join(to(f), f.Close())
+}
+
+// chart draws the report, unless the file has no name.
+func chart(name string, r *report.Report) error {
+	return write(name, func(w io.Writer) error { return r.WriteChart(w, strings.TrimPrefix(filepath.Ext(name), ".")) })
 }
 
 // measure does all works. failed tells whether a path failed at one.
@@ -125,28 +133,19 @@ func interleave(ctx context.Context, opts *options, w *work, members []*member, 
 	for i := range rounds {
 		for j := range results {
 			r := results[(i+j+turn)%len(results)]
+			if r.err == nil && w.fresh && i > 0 {
+				r.again(ctx, w)
+			}
 			if r.err == nil {
 				r.run(ctx, opts, w)
 			}
 		}
 	}
 	for _, r := range results {
-		end, err := r.member.stop(ctx)
-		r.end = end
-		if r.err == nil {
-			r.err = err
-		}
+		r.stop(ctx)
 	}
 	return results, context.Cause(ctx)
 }
 
 // doneBy tells whether a kind of path does the work.
-func (w *work) doneBy(kind string) bool {
-	switch kind {
-	case report.Compare:
-		return w.compare
-	case report.Minimal:
-		return w.minimal
-	}
-	return true
-}
+func (w *work) doneBy(kind string) bool { return w.kinds == nil || slices.Contains(w.kinds, kind) }

@@ -67,10 +67,10 @@ type host struct {
 
 // startHost starts the host of a path and waits until it is up. It must run on
 // the main goroutine, whose thread the host's life is bound to.
-func startHost(p *path, addresses int, traceDir string) (*host, error) {
+func startHost(p *path, addresses []netip.Prefix, traceDir string) (*host, error) {
 	h := &host{up: make(chan struct{}), done: make(chan struct{})}
 	begin := time.Now()
-	err := h.start(p, hostAddrs(max(addresses, 1)), traceDir)
+	err := h.start(p, addresses, traceDir)
 	if err == nil {
 		select {
 		case <-h.up:
@@ -130,7 +130,7 @@ func (h *host) start(p *path, addresses []netip.Prefix, traceDir string) error {
 
 // daemon is the command of netstackd.
 func (h *host) daemon(p *path, args []string, traceDir string) (*exec.Cmd, error) {
-	args = append(args, "-services", "echo,discard,chargen", "-log-format", "json")
+	args = append(args, "-services", "echo,discard,chargen", "-connections", "100000", "-log-format", "json")
 	if p.Kind == report.Compare {
 		var err error
 		if h.trace, err = newTraceFile(traceDir); err != nil {
@@ -235,7 +235,9 @@ func (h *host) stop() (*hostEnd, error) {
 	}
 	if pair, lookErr := netlink.LinkByName(vethClient); lookErr == nil {
 		// It would go with the other namespace, but some time later.
-		err = errors.Join(err, netlink.LinkDel(pair))
+		if delErr := netlink.LinkDel(pair); !errors.Is(delErr, syscall.ENODEV) {
+			err = errors.Join(err, delErr)
+		}
 	}
 	if h.trace != nil {
 		err = errors.Join(err, h.trace.remove())

@@ -10,18 +10,22 @@
 // path in turn, then all of them again, so that what drifts on the machine
 // drifts for all alike.
 //
-//		outer process ── JSON over pipes ──▶ worker, one a path, in its namespace
-//		                                       │ kernel's sockets   │ starts, weighs, stops
-//		                                       └──── link ────▶ host process
+//	outer process ── JSON over pipes ──▶ worker, one a path, in its namespace
+//	                                       │ kernel's sockets   │ starts, weighs, stops
+//	                                       └──── link ────▶ host process
 //
-//	  - options.go reads the command line, paths.go knows the paths and works.go
-//	    the works with their figures and targets.
-//	  - bench_linux.go is the outer process: rounds, and the report.
-//	  - worker_linux.go is the worker; host_linux.go the host it starts,
-//	    usage_linux.go what that costs, trace_linux.go its trace file.
-//	  - namespace_linux.go makes the namespaces, protocol_linux.go the pipes.
-//	  - internal/load makes the traffic, internal/serve holds the hosts that are not
-//	    netstackd, internal/report does the arithmetic and the printing.
+// The outer process is bench_linux.go (rounds, report), with a member (member_linux.go)
+// for each path and a peer (peer_linux.go) for each worker. options.go reads the
+// command line, paths.go knows the paths, works.go and growth.go the works with
+// their figures and targets, machine_linux.go describes where it all runs.
+//
+// The worker is worker_linux.go: host_linux.go starts the host, usage_linux.go
+// tells what it costs, trace_linux.go looks after its trace file, holder_linux.go
+// holds many connections. namespace_linux.go makes the namespaces, and
+// protocol_linux.go is what goes through the pipes.
+//
+// internal/load makes the traffic, internal/serve holds the hosts that are not
+// netstackd, internal/report does the arithmetic and the printing.
 //
 // Exit status: 0 if every path did every work, whether or not targets are met; 1
 // if one did not; 2 for wrong usage.
@@ -34,6 +38,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"text/tabwriter"
 )
 
 // The main goroutine keeps the main thread: a parent-death signal fires when
@@ -74,12 +79,15 @@ const roleVariable = "NETSTACKBENCH_ROLE"
 
 // list prints what there is to choose from.
 func list(w io.Writer, opts *options) {
-	fmt.Fprintln(w, "works:")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "works:")
 	for _, work := range opts.works {
-		fmt.Fprintf(w, "  %-16s %s\n", work.name, work.title)
+		fmt.Fprintf(table, "  %s\t%s\n", work.name, work.title)
 	}
-	fmt.Fprintln(w, "paths:")
+	fmt.Fprintln(table, "paths:")
 	for _, p := range opts.paths {
-		fmt.Fprintf(w, "  %-16s %s\n", p.Name, p.about())
+		fmt.Fprintf(table, "  %s\t%s\n", p.Name, p.about())
 	}
+	// A terminal or a pipe: if it fails nobody reads the list.
+	_ = table.Flush()
 }

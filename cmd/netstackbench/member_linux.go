@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -73,8 +74,26 @@ func (m *member) close() {
 type result struct {
 	member *member
 	rounds []*round
-	end    *hostEnd // nil if it told nothing
-	err    error    // the first
+	end    hostEnd // of all its hosts
+	err    error   // the first
+}
+
+// again starts another host.
+func (r *result) again(ctx context.Context, w *work) {
+	if r.stop(ctx); r.err == nil {
+		r.err = r.member.start(ctx, w)
+	}
+}
+
+// stop stops the host and keeps what it said.
+func (r *result) stop(ctx context.Context) {
+	end, err := r.member.stop(ctx)
+	if end != nil {
+		r.end.add(end)
+	}
+	if r.err == nil {
+		r.err = err
+	}
 }
 
 // run does one round.
@@ -100,20 +119,22 @@ func (r *result) row(figure string) report.Row {
 		row.Error = r.err.Error()
 		return row
 	}
+	var lost, sent uint64
 	for _, one := range r.rounds {
-		row.Samples = append(row.Samples, one.Outcome.Values[figure])
-		for _, note := range one.Outcome.Notes {
-			row.Notes = append(row.Notes, note)
-		}
+		o := one.Outcome
+		row.Samples = append(row.Samples, o.Values[figure])
+		row.Notes = append(row.Notes, o.Notes...)
+		lost, sent = lost+o.Lost, sent+o.Sent
 	}
 	row.Notes = slices.Compact(row.Notes)
+	if lost > 0 {
+		row.Notes = append(row.Notes, fmt.Sprintf("%d of %d packets were lost", lost, sent))
+	}
 	row.Cost = r.cost()
-	if r.end != nil {
-		row.Notes = append(row.Notes, r.end.Notes...)
-		if r.end.Traced && r.end.Packets > 0 {
-			lost := float64(r.end.TraceLost) / float64(r.end.Packets)
-			row.TraceLost = &lost
-		}
+	row.Notes = append(row.Notes, r.end.Notes...)
+	if r.end.Traced && r.end.Packets > 0 {
+		lost := float64(r.end.TraceLost) / float64(r.end.Packets)
+		row.TraceLost = &lost
 	}
 	return row
 }

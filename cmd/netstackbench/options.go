@@ -30,8 +30,8 @@ type options struct {
 
 // The defaults of the two ways to run.
 const (
-	fullRounds, fullWarm, fullLength    = 5, 250 * time.Millisecond, time.Second
-	quickRounds, quickWarm, quickLength = 3, 100 * time.Millisecond, 300 * time.Millisecond
+	fullRounds, fullWarm, fullLength    = 5, 200 * time.Millisecond, 700 * time.Millisecond
+	quickRounds, quickWarm, quickLength = 3, 75 * time.Millisecond, 250 * time.Millisecond
 )
 
 const usage = `Usage: netstackbench [flags]
@@ -47,7 +47,7 @@ minimal responder: one run, in network namespaces of its own, interleaved rounds
   -paths LIST      paths by name, comma separated, * stands for anything
                    (default all; see -list)
   -rounds N        rounds (default 5, with -quick 3)
-  -time DURATION   each measurement (default 1s, with -quick 300ms)
+  -time DURATION   each measurement (default 700ms, with -quick 250ms)
   -soak            also make 1,000,000 connections and weigh netstackd 90 s later
   -json FILE       write everything to a file
   -chart FILE      draw FILE.png or FILE.svg
@@ -160,7 +160,7 @@ func chooseWorks(only string, quick, soak bool) ([]*work, error) {
 		chosen = append(chosen, w)
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-only %s: no such work, see -list", only)
+		return nil, fmt.Errorf("-only %s: no such work, see -list (soak needs -soak)", only)
 	}
 	return chosen, nil
 }

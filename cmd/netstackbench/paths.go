@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,10 +84,10 @@ func checkBinaries(paths []path) error {
 		}
 		info, err := os.Stat(p.Command[0])
 		if err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-			err = fmt.Errorf("%s is no program", p.Command[0])
+			err = errors.New("no program")
 		}
 		if err != nil {
-			return fmt.Errorf("-netstackd %s: %w: `make build` makes bin/netstackd", p.Command[0], err)
+			return fmt.Errorf("-netstackd %s: %w: give the path of a netstackd binary, as `make build` makes it", p.Command[0], err)
 		}
 	}
 	return nil

@@ -52,6 +52,14 @@ type hostEnd struct {
 	Notes              []string `json:",omitempty"`
 }
 
+// add adds what another host of the same path said.
+func (e *hostEnd) add(other *hostEnd) {
+	e.Packets += other.Packets
+	e.TraceLost += other.TraceLost
+	e.Traced = e.Traced || other.Traced
+	e.Notes = append(e.Notes, other.Notes...)
+}
+
 // answer reads requests until there are no more, and writes a reply to each.
 func answer(in io.Reader, out io.Writer, handle func(request) reply) error {
 	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)

@@ -25,8 +25,11 @@ const roleWorker = "worker"
 
 // play is main of every process but the outer one.
 func play(role string, args []string) error {
-	if role == roleWorker {
+	switch role {
+	case roleWorker:
 		return workerMain()
+	case roleHolder:
+		return holderMain()
 	}
 	if role == report.Kernel {
 		// Its interface comes when the other side closes the pipe.
@@ -70,7 +73,7 @@ func play(role string, args []string) error {
 // threads is how many threads of the worker and of the kernel's host may be
 // running at once. They sit in blocking calls: with one more than there are
 // calls, none of them has to be handed over to make room.
-const threads = 256
+const threads = 32
 
 func workerMain() error {
 	if err := enter(); err != nil {
@@ -81,6 +84,7 @@ func workerMain() error {
 		return err
 	}
 	runtime.GOMAXPROCS(threads)
+	raiseFileLimit()
 	w := &worker{}
 	err := answer(os.Stdin, os.Stdout, w.handle)
 	if w.host != nil {
@@ -90,12 +94,32 @@ func workerMain() error {
 	return err
 }
 
+// manyFiles is enough for the connections of any work.
+const manyFiles = 200_000
+
+// raiseFileLimit lets this process and the hosts it starts have manyFiles open,
+// or as many as the system permits: a work that needs more says so.
+func raiseFileLimit() {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return
+	}
+	hard := limit.Max
+	limit.Cur, limit.Max = manyFiles, max(manyFiles, hard)
+	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		limit.Cur, limit.Max = hard, hard
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+}
+
 // worker is one path: it starts the host, loads it and weighs it.
 type worker struct {
 	path     path
 	traceDir string
 	host     *host // nil if none runs
+	last     netip.Addr
 	sources  []netip.Addr
+	holders  []*holder
 }
 
 // handle does what is asked, on the main goroutine.
@@ -105,7 +129,9 @@ func (w *worker) handle(r request) (answer reply) {
 	case doOpen:
 		w.path, w.traceDir = *r.Path, r.TraceDir
 	case doStart:
-		w.host, err = startHost(&w.path, find(r.Work).addresses, w.traceDir)
+		addresses := hostAddrs(max(find(r.Work).addresses, 1))
+		w.last = addresses[len(addresses)-1].Addr()
+		w.host, err = startHost(&w.path, addresses, w.traceDir)
 	case doRun:
 		answer.Round, err = w.run(find(r.Work), load.Window{Warm: r.Warm, Length: r.Length})
 	case doStop:
@@ -145,7 +171,7 @@ func (w *worker) run(what *work, window load.Window) (*round, error) {
 		return nil, err
 	}
 	pid := w.host.cmd.Process.Pid
-	m := meter{pid: pid}
+	m := meter{pid: pid, helpers: func() []*holder { return w.holders }}
 	window.Mark = m.mark
 	stop := make(chan struct{})
 	if w.host.trace != nil {
@@ -182,12 +208,14 @@ func (w *worker) run(what *work, window load.Window) (*round, error) {
 func (w *worker) site() *site {
 	return &site{
 		host:    hostAddr.Addr(),
+		last:    w.last,
 		started: w.host.took,
 		resident: func() (uint64, error) {
 			now, _, err := memory(w.host.cmd.Process.Pid)
 			return now, err
 		},
 		sources: w.addSources,
+		hold:    w.hold,
 	}
 }
 
@@ -214,14 +242,21 @@ func (w *worker) addSources(n int) ([]netip.Addr, error) {
 
 // meter reads the CPU clocks at both ends of a window.
 type meter struct {
-	pid   int
-	reads []struct{ server, own time.Duration }
-	err   error
+	pid int
+	// helpers are the processes whose time counts as the load generator's.
+	helpers func() []*holder
+	reads   []struct{ server, own time.Duration }
+	err     error
 }
 
 func (m *meter) mark() {
 	server, err := processTime(m.pid)
 	own, errOwn := ownTime()
+	for _, h := range m.helpers() {
+		if t, err := processTime(h.cmd.Process.Pid); err == nil {
+			own += t
+		}
+	}
 	m.reads = append(m.reads, struct{ server, own time.Duration }{server, own})
 	m.err = errors.Join(m.err, err, errOwn)
 }

@@ -30,6 +30,7 @@ func TestIntegrationCapture(t *testing.T) {
 	bad := echoRequest4(77, 1, []byte("spoiled"))
 	bad[2] ^= 0xff
 	in.send(t, 4, ipv4Packet(1, 77, 0, bad))
+	pinged(t, tool(t, patience, "ping", "-c", "1", netstack4), 1) // what came before it has been read
 	d.stop(t)
 
 	info, err := os.Stat(path)

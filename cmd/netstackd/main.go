@@ -8,6 +8,7 @@
 //   - pipeline.go: the hooks, as the configuration wants them.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
+//   - procs.go: how many cores it takes.
 //   - explain.go: the command that explains packets without a device.
 //   - version.go: what it was built with.
 package main
@@ -51,6 +52,7 @@ func run(args []string) int {
 		fmt.Print(versions())
 		return exitOK
 	}
+	limitProcs()
 	if err := serve(cfg, errs); err != nil {
 		if cfg.LogJSON {
 			newLog(cfg, errs).Error(oneLine(err))

@@ -17,7 +17,7 @@ func (h *Host) extensions(p *wire.Packet) (Prediction, bool) {
 			fallthrough
 		case wire.ProtocolDestination:
 			if at, ok := optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]); !ok {
-				return h.badOption6(p, e.Offset+at), true
+				return h.badOption6(p, int(e.Offset)+at), true
 			}
 		case wire.ProtocolRouting:
 			if p.Bytes[e.Offset+3] != 0 {

@@ -254,7 +254,7 @@ func dissect(p *wire.Packet) (f piece, ok bool) {
 			f.next, f.nextAt = p.Bytes[e.Offset], previous
 			return f, true
 		}
-		previous = e.Offset
+		previous = int(e.Offset)
 	}
 	return f, false
 }

@@ -126,7 +126,7 @@ func (h *Host) tooLong(p *wire.Packet) Prediction {
 	at := 0
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
 		if e.Protocol == wire.ProtocolFragment {
-			at = e.Offset + 2
+			at = int(e.Offset) + 2
 		}
 	}
 	pr := h.report(p, errorMessage{type6ParameterProblem, codeErroneousField, uint32(at)},

@@ -31,7 +31,7 @@ func BenchmarkWriter(b *testing.B) {
 					}
 					b.StartTimer()
 					for range n {
-						r.Packet(e)
+						r.Packet(&e)
 					}
 					if err := r.Close(patience); err != nil || r.Lost() != 0 {
 						b.Fatalf("%d lost, %v", r.Lost(), err)

@@ -31,10 +31,18 @@ func appendComment(b []byte, p *trace.Packet, completed wire.Layer, compared []*
 			b = appendPair(b, string(c.Layer)+".seen", hex16(c.Seen))
 			b = appendPair(b, string(c.Layer)+".hand", hex16(c.Hand))
 		}
+		if p.Vouched(c) {
+			b = appendPair(b, "vouched", string(c.Layer))
+		}
 	}
 	b = appendPair(b, "verdict", worst(checks))
 	if p.Reassembled && len(checks) > 0 {
 		b = appendPair(b, "reassembled", string(checks[len(checks)-1].Layer))
+	}
+	if gso := p.GSO(); gso != "" {
+		b = appendPair(b, "gso", gso)
+		b = appendPair(b, "gso.size", strconv.Itoa(p.Packet.Offload.SegmentSize))
+		b = appendPair(b, "gso.segments", strconv.Itoa(p.Segments))
 	}
 	if completed != "" {
 		b = appendPair(b, "completed", string(completed))
@@ -68,6 +76,9 @@ func appendComparison(b []byte, c *trace.Comparison) []byte {
 	b = appendPair(b, "compare", string(c.Result))
 	b = appendUint(append(b, " compare.seq="...), c.Seq)
 	b = appendUint(append(b, " request="...), c.Request)
+	if c.Reply != 0 {
+		b = appendUint(append(b, " reply="...), c.Reply)
+	}
 	b = appendPair(b, "responder", c.Responder)
 	b = appendPair(b, "live", strconv.FormatBool(c.Live))
 	b = appendPair(b, "due", c.Due)

@@ -15,17 +15,31 @@ import (
 
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
+	bt "netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/wire"
 )
 
-// partial says of an event's last checksum that it is left to the hardware.
-func partial(e trace.Packet) trace.Packet {
-	c := &e.Checks[e.NChecks-1]
-	c.Verdict, c.Hand = wire.Partial, c.Seen
+// partial says of an event that its packet's last checksum is left to hardware.
+func partial(e trace.Packet) trace.Packet { return offloaded(e, wire.Offload{Partial: true}) }
+
+// offloaded says of an event what was left to hardware.
+func offloaded(e trace.Packet, o wire.Offload) trace.Packet {
+	var p hooks.Packet
+	b := e.Packet.Bytes
+	p.SetOffloaded(e.Direction, b, o, e.Time)
+	e.NChecks = copy(e.Checks[:], p.Checks())
+	e.Packet, e.Segments = p.Packet, p.Segments()
+	e.Packet.Bytes = b
 	return e
+}
+
+// super is a super-segment as long as one can be, in segments of 1,448.
+func super(seq uint64, d hooks.Direction, src, dst string) trace.Packet {
+	b := bt.Partial(bt.TCP{SrcPort: 49152, DstPort: 80, Flags: bt.Ack, Data: bt.Data(65495)}.Packet(src, dst))
+	return offloaded(packet(seq, d, b, hooks.Delivered, ""), wire.Offload{Partial: true, SegmentSize: 1448})
 }
 
 // left returns a packet whose upper layer's field holds the pseudo-header sum
@@ -70,12 +84,13 @@ func kinds(t testing.TB) []any {
 
 	r = request(hooks.Delivered)
 	missing := compared(r, trace.Missing)
-	missing.Replied, missing.Latency = false, 0
+	missing.Replied, missing.Latency, missing.Reply = false, 0, 0
 	events = append(events, r, missing)
 
 	r = next(hooks.Inbound, all["bad-checksum"], hooks.Dropped, "bad-checksum")
 	silence := compared(r, trace.Match)
-	silence.Replied, silence.Latency, silence.Due, silence.Reason, silence.RFC = false, 0, "silence", "bad-checksum", "RFC 792"
+	silence.Replied, silence.Latency, silence.Reply = false, 0, 0
+	silence.Due, silence.Reason, silence.RFC = "silence", "bad-checksum", "RFC 792"
 	events = append(events, r, silence)
 
 	events = append(events, reply(all["echo6-reply"]))
@@ -104,6 +119,10 @@ func kinds(t testing.TB) []any {
 		partial(next(hooks.Inbound, left(all["udp-all-ones"]), hooks.Delivered, "")),
 		partial(next(hooks.Inbound, turned(all["offloaded"], 10, 0), hooks.Dropped, "bad-checksum")), // the IPv4 header's is bad
 		next(hooks.Inbound, nil, hooks.Dropped, "too-short"),
+		partial(next(hooks.Inbound, all["tcp-data"], hooks.Dropped, "bad-partial-checksum")),
+		offloaded(next(hooks.Inbound, all["offloaded"], hooks.Delivered, ""), wire.Offload{Validated: true}),
+		super(seq+1, hooks.Inbound, "172.16.0.1", "172.16.0.2"),
+		super(seq+2, hooks.Outbound, "fd00:172::2", "fd00:172::1"),
 	)
 	return events
 }
@@ -158,6 +177,18 @@ func TestRoundTrip(t *testing.T) {
 // as it was in the event's bytes, which others may share.
 func TestCompleted(t *testing.T) {
 	all := samples(t)
+	for _, d := range []hooks.Direction{hooks.Inbound, hooks.Outbound} {
+		for _, a := range [][2]string{{"172.16.0.1", "172.16.0.2"}, {"fd00:172::1", "fd00:172::2"}} {
+			e := super(1, d, a[0], a[1])
+			_, blocks := readFile(t, write(t, e))
+			var p wire.Packet
+			p.Decode(blocks[0].Data)
+			checks := p.Checksums(nil)
+			if c := checks[len(checks)-1]; c.Verdict != wire.OK || len(blocks[0].Data) != e.Len {
+				t.Errorf("super-segment from %s: %d bytes captured with %+v", a[0], len(blocks[0].Data), c)
+			}
+		}
+	}
 	for _, name := range []string{"offloaded", "tcp-long", "tcp-syn", "udp6", "udp-all-ones", "dns-query"} {
 		t.Run(name, func(t *testing.T) {
 			b := all[name]
@@ -206,9 +237,9 @@ func TestAttached(t *testing.T) {
 	later := packet(4, hooks.Outbound, all["echo-reply"], hooks.Sent, "")
 	later.Time = reply.Time // the clock is that coarse
 	missing := comparison(3, 1, trace.Missing)
-	missing.Replied = false
+	missing.Replied, missing.Reply = false, 0
 	shadow := comparison(5, 1, trace.Match)
-	shadow.Time = reply.Time
+	shadow.Time, shadow.Reply = reply.Time, 2
 	match := comparison(3, 1, trace.Match)
 	for _, tt := range []struct {
 		name   string

@@ -25,14 +25,7 @@ func complete(scratch *[]byte, p *trace.Packet) ([]byte, wire.Layer) {
 		}
 		*scratch = append((*scratch)[:0], b...)
 		whole := *scratch
-		// The field holds the sum of the pseudo-header, so that what offload
-		// does is to sum from the upper layer's first byte on (virtio 1.3
-		// §5.1.6.2).
-		sum := ^wire.Sum(whole[begin:end], 0)
-		if sum == 0 && c.Layer == wire.LayerUDP {
-			sum = 0xffff // RFC 768
-		}
-		binary.BigEndian.PutUint16(whole[c.Offset:], sum)
+		binary.BigEndian.PutUint16(whole[c.Offset:], p.Packet.Complete(c))
 		return whole, c.Layer
 	}
 	return b, ""

@@ -33,7 +33,10 @@
 // absent, ok; it is none if the packet has no checksum that can be judged.
 // reassembled names the layer of the checksum that was judged on the datagram
 // which this fragment completed; completed names the layer whose checksum was
-// left to the hardware and is completed in the captured copy; problem and
+// left to the hardware and is completed in the captured copy, over the whole of a
+// super-segment; gso, gso.size and gso.segments say of a super-segment its type,
+// the data in bytes that a segment would have at most, and how many it would be;
+// vouched names the layer whose sum is bad but which the kernel vouches for; problem and
 // problem.offset say what is wrong with the packet's shape and where; trailing
 // counts bytes received behind the packet, which are not captured. A packet
 // with any bad sum is thus found by
@@ -44,7 +47,7 @@
 // the reply, so that either is found by compare=differ; who sent no reply, or
 // had to keep silent, has it on the request alone:
 //
-//	compare=match compare.seq=3 request=1 responder=netstack live=true
+//	compare=match compare.seq=3 request=1 reply=2 responder=netstack live=true
 //	due=reply rfc="RFC 1122 §3.2.2.6" latency_us=41
 //	diffs="identification@4:7/33064:may"
 //

@@ -3,7 +3,6 @@ package capture
 import (
 	"time"
 
-	"netstackd/hooks"
 	"netstackd/hooks/trace"
 )
 
@@ -74,16 +73,10 @@ func (h *held) compare(c *trace.Comparison) bool {
 	return true
 }
 
-// reply returns the index of the reply, or -1: the last outbound packet seen
-// before the comparison was numbered, if it was seen when the comparison was
-// made.
+// reply returns the index of the reply, or -1.
 func (h *held) reply(c *trace.Comparison) int {
-	if !c.Replied {
-		return -1
-	}
-	for i := h.n - 1; i >= 0; i-- {
-		p := h.packets[i].packet
-		if p.Direction == hooks.Outbound && p.Seq < c.Seq && p.Time.Equal(c.Time) {
+	for i := h.n - 1; i >= 0 && c.Reply != 0; i-- {
+		if h.packets[i].packet.Seq == c.Reply {
 			return i
 		}
 	}

@@ -327,14 +327,14 @@ func TestBlocked(t *testing.T) {
 	const recorded = 3 * capture.RingLen
 	within(t, "recording", func() {
 		for range recorded {
-			r.Packet(e)
+			r.Packet(&e)
 		}
 	})
 	var late sync.WaitGroup
 	const more = 5000
 	late.Go(func() {
 		for range more {
-			r.Packet(e)
+			r.Packet(&e)
 		}
 	})
 	within(t, "Close", func() {
@@ -344,7 +344,7 @@ func TestBlocked(t *testing.T) {
 		}
 	})
 	late.Wait()
-	r.Packet(e)
+	r.Packet(&e)
 	if r.Lost() != recorded+more+1 {
 		t.Errorf("lost %d, want all %d", r.Lost(), recorded+more+1)
 	}
@@ -378,7 +378,7 @@ func TestBytesBound(t *testing.T) {
 	e.Packet.Bytes, e.Len = make([]byte, 1<<16), 1<<16
 	const room = capture.RingBytes >> 16
 	for range room + 100 {
-		r.Packet(e)
+		r.Packet(&e)
 	}
 	if r.Lost() != 100 {
 		t.Errorf("%d lost, want 100", r.Lost())
@@ -405,7 +405,7 @@ func TestSlow(t *testing.T) {
 	e.Packet.Bytes, e.Len = make([]byte, 1<<16), 1<<16
 	waitFor(t, "word of the loss in the log", func() bool {
 		for range 50 {
-			r.Packet(e)
+			r.Packet(&e)
 		}
 		return len(logged.AllEntries()) > 0
 	})
@@ -430,9 +430,9 @@ func (s slow) Write(b []byte) (int, error) {
 func TestOrphan(t *testing.T) {
 	d := &disk{moods: []int{-1}}
 	r := open(t, d, true, silentLog())
-	r.Compare(comparison(3, 1, trace.Match))
+	r.Compare(new(comparison(3, 1, trace.Match)))
 	pings(t, r, 4, 100)
-	r.Compare(comparison(1000, 4, trace.Match)) // written long ago
+	r.Compare(new(comparison(1000, 4, trace.Match))) // written long ago
 	if err := r.Close(patience); err != nil || r.Lost() != 2 {
 		t.Errorf("%d lost, %v", r.Lost(), err)
 	}

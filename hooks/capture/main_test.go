@@ -81,7 +81,7 @@ func packet(seq uint64, d hooks.Direction, b []byte, fate hooks.Fate, reason str
 // before it.
 func comparison(seq, request uint64, result trace.Result, diffs ...trace.Diff) trace.Comparison {
 	return trace.Comparison{
-		Time: at(seq - 1), Seq: seq, Request: request, Responder: "netstack", Live: true, Result: result, Due: "reply",
+		Time: at(seq - 1), Seq: seq, Request: request, Reply: seq - 1, Responder: "netstack", Live: true, Result: result, Due: "reply",
 		RFC: "RFC 1122 §3.2.2.6", Replied: true, Latency: at(seq - 1).Sub(at(request)), Diffs: diffs,
 	}
 }
@@ -91,9 +91,9 @@ func record(r trace.Tracer, events ...any) {
 	for _, e := range events {
 		switch e := e.(type) {
 		case trace.Packet:
-			r.Packet(e)
+			r.Packet(&e)
 		case trace.Comparison:
-			r.Compare(e)
+			r.Compare(&e)
 		default:
 			panic("neither a packet nor a comparison")
 		}

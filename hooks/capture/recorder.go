@@ -54,8 +54,7 @@ type event struct {
 	compare *trace.Comparison
 }
 
-// weight is what an event carries beside itself, in bytes. A comparison brings
-// copies as well, but they are not kept.
+// weight is what an event carries beside itself, in bytes.
 func (e event) weight() int64 {
 	if e.packet == nil {
 		return 0
@@ -111,13 +110,20 @@ func newBlocks(device, version string) (header []byte, ng *pcapgo.NgWriter, buf 
 // WantsBytes implements trace.Tracer.
 func (*Recorder) WantsBytes() bool { return true }
 
+// WantsWorking implements trace.Tracer: a capture has no room for it.
+func (*Recorder) WantsWorking() bool { return false }
+
 // Packet implements trace.Tracer. It keeps the bytes, and does not change them.
-func (r *Recorder) Packet(p trace.Packet) { r.ring.Put(event{packet: &p}) }
+func (r *Recorder) Packet(p *trace.Packet) {
+	own := *p
+	r.ring.Put(event{packet: &own})
+}
 
 // Compare implements trace.Tracer.
-func (r *Recorder) Compare(c trace.Comparison) {
-	c.RequestBytes, c.ReplyByHand = nil, nil
-	r.ring.Put(event{compare: &c})
+func (r *Recorder) Compare(c *trace.Comparison) {
+	own := *c
+	own.RequestBytes, own.ReplyByHand = nil, nil
+	r.ring.Put(event{compare: &own})
 }
 
 // Lost returns how many events, packets and comparisons, were lost.

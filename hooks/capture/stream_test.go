@@ -45,7 +45,7 @@ func TestStream(t *testing.T) {
 	}
 	r.Start()
 	for seq := range uint64(3) {
-		r.Packet(packet(seq+1, hooks.Inbound, samples(t)["echo-request"], hooks.Delivered, ""))
+		r.Packet(new(packet(seq+1, hooks.Inbound, samples(t)["echo-request"], hooks.Delivered, "")))
 		if _, _, err := ng.ReadPacketData(); err != nil {
 			t.Fatalf("packet %d: %v", seq+1, err)
 		}
@@ -154,7 +154,7 @@ func TestLiveTshark(t *testing.T) {
 	r.Start()
 	shown := bufio.NewScanner(lines)
 	for seq := range uint64(3) {
-		r.Packet(packet(seq+1, hooks.Inbound, samples(t)["echo-request"], hooks.Delivered, ""))
+		r.Packet(new(packet(seq+1, hooks.Inbound, samples(t)["echo-request"], hooks.Delivered, "")))
 		if !shown.Scan() || !strings.Contains(shown.Text(), "verdict=ok") {
 			t.Errorf("packet %d is shown as %q", seq+1, shown.Text())
 			break

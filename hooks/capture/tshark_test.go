@@ -66,6 +66,9 @@ func spoiled(t testing.TB) (set []judged) {
 		e := add(name, left(all[name]))
 		*e = partial(*e)
 	}
+	for _, a := range [][2]string{{"172.16.0.1", "172.16.0.2"}, {"fd00:172::1", "fd00:172::2"}} {
+		set = append(set, judged{"super-segment", super(uint64(len(set)+1), hooks.Outbound, a[0], a[1])})
+	}
 	id := uint16(0x7000)
 	for _, name := range []string{"echo-request", "tcp-long", "dns-query"} {
 		for _, b := range [][]byte{all[name], turned(all[name], len(all[name])-1, 3)} {

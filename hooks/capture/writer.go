@@ -63,11 +63,13 @@ func (w *writer) run() {
 	timer := time.NewTimer(holdFor)
 	defer timer.Stop()
 	for {
+		gather := false
 		select {
 		case e := <-w.ring.Events:
 			if !w.add(e) || !w.drain() {
 				return
 			}
+			gather = true
 		case <-timer.C:
 		case <-w.ring.Quit:
 			if w.drain() {
@@ -88,6 +90,9 @@ func (w *writer) run() {
 			timer.Reset(at.Sub(now))
 		} else {
 			timer.Stop()
+		}
+		if gather {
+			w.ring.Gather()
 		}
 	}
 }

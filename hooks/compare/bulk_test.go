@@ -16,9 +16,10 @@ type deaf struct{}
 
 var _ trace.Tracer = deaf{}
 
-func (deaf) WantsBytes() bool         { return false }
-func (deaf) Packet(trace.Packet)      {}
-func (deaf) Compare(trace.Comparison) {}
+func (deaf) WantsBytes() bool          { return false }
+func (deaf) WantsWorking() bool        { return false }
+func (deaf) Packet(*trace.Packet)      {}
+func (deaf) Compare(*trace.Comparison) {}
 
 // bulk returns what a Comparer does about one packet of each kind that moves in
 // bulk, in both directions.

@@ -180,7 +180,7 @@ func TestComparison(t *testing.T) {
 	b.out(reply4(echo))
 	got := comparisons(b.rec.take())
 	want := []trace.Comparison{{
-		Time: sent, Seq: 3, Request: 1, Responder: "netstack", Live: true, Result: trace.Match, Due: "reply",
+		Time: sent, Seq: 3, Request: 1, Reply: 2, Responder: "netstack", Live: true, Result: trace.Match, Due: "reply",
 		Requirement: "must", RFC: "RFC 1122 §3.2.2.6", Replied: true, Latency: time.Microsecond,
 		RequestBytes: request4(echo), ReplyByHand: reply4(echo),
 	}}

@@ -3,9 +3,9 @@
 //
 // # Tour
 //
-//   - compare.go: [Comparer], the hook: it predicts on the way in, judges on
-//     the way out, and tells the tracer about each packet once its fate is
-//     settled.
+//   - compare.go: [Comparer], the hook: it predicts on the way in and looks for
+//     replies on the way out. judge.go: what a reply or its absence means, and
+//     the tracer is told of each packet once its fate is settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
 //   - late.go: datagrams whose fragments never all came, and the error about them.
 //   - key.go: what reply is this, and to what: an echo reply to an echo, an

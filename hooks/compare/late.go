@@ -19,7 +19,7 @@ func (c *Comparer) overdue(now time.Time) {
 			deadline: t.Until.Add(c.cfg.Deadline),
 			late:     true,
 		}
-		if c.cfg.Tracer.WantsBytes() {
+		if c.cfg.Tracer.WantsWorking() {
 			r.bytes = t.Request.Bytes
 		}
 		c.late.add(r, &t.Prediction)
@@ -35,5 +35,5 @@ func (c *Comparer) expireLate(r *request, now time.Time) {
 	}
 	e := c.event(r, now)
 	e.Result = trace.Missing
-	c.report(e)
+	c.report(&e)
 }

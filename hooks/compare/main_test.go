@@ -45,9 +45,10 @@ type recorder struct {
 
 var _ trace.Tracer = (*recorder)(nil)
 
-func (r *recorder) WantsBytes() bool           { return r.bytes }
-func (r *recorder) Packet(p trace.Packet)      { r.add(p) }
-func (r *recorder) Compare(c trace.Comparison) { r.add(c) }
+func (r *recorder) WantsBytes() bool            { return r.bytes }
+func (r *recorder) WantsWorking() bool          { return r.bytes }
+func (r *recorder) Packet(p *trace.Packet)      { r.add(*p) }
+func (r *recorder) Compare(c *trace.Comparison) { r.add(*c) }
 
 func (r *recorder) add(e any) {
 	r.mu.Lock()

@@ -21,7 +21,10 @@ type Packet struct {
 	Packet wire.Packet
 	// DataLen is the length in bytes of what the IP headers carry.
 	DataLen int
-	Checks  [2]wire.Check
+	// Segments is how many segments the packet would be on a wire; over 1 it is
+	// a super-segment.
+	Segments int
+	Checks   [2]wire.Check
 	// NChecks counts the valid ones in Checks.
 	NChecks int
 	// Reassembled says that the last check is that of the datagram which
@@ -31,6 +34,26 @@ type Packet struct {
 	Reason      string
 	// Untraced says that the packet was not selected to be written down.
 	Untraced bool
+}
+
+// GSO returns the type of a super-segment as it stands in traces, and "" of any
+// other packet.
+func (p *Packet) GSO() string {
+	switch {
+	case p.Segments <= 1:
+		return ""
+	case p.Packet.Version == 6:
+		return "tcpv6"
+	}
+	return "tcpv4"
+}
+
+// Vouched reports whether a checksum is bad, but the kernel vouches for it, so
+// that nobody acts on the verdict.
+func (p *Packet) Vouched(c wire.Check) bool {
+	o := p.Packet.Offload
+	return c.Verdict == wire.Bad && o.Validated && !o.Partial && (c.Layer == wire.LayerTCP || c.Layer == wire.LayerUDP) &&
+		!p.Packet.Fragment.IsFragment()
 }
 
 // A Result is that of a comparison, as it stands in traces.
@@ -75,7 +98,10 @@ type Comparison struct {
 	Seq  uint64
 	// Request is the Seq of the packet that completed the request; 0 if a
 	// reply came that nothing asked for.
-	Request   uint64
+	Request uint64
+	// Reply is the Seq of the packet that was the reply, or completed it; 0 if
+	// none came.
+	Reply     uint64
 	Responder string
 	Live      bool
 	Result    Result
@@ -95,8 +121,8 @@ type Comparison struct {
 	// Untraced says that neither of the packets compared was selected.
 	Untraced bool
 
-	// RequestBytes and ReplyByHand are copies, there if the tracer wants
-	// bytes and a reply was predicted.
+	// RequestBytes and ReplyByHand are copies, there if the tracer wants the
+	// working and a reply was predicted.
 	RequestBytes, ReplyByHand []byte
 }
 
@@ -135,10 +161,16 @@ type Summary struct {
 	TraceLost uint64            `json:"trace_lost"`
 }
 
-// A Tracer takes events. It never blocks and is safe for concurrent use.
+// A Tracer takes events, which it borrows for the call; the bytes that they bring
+// it may keep, and must not change. It never blocks and is safe for concurrent
+// use.
 type Tracer interface {
-	// WantsBytes reports whether events should bring copies of the bytes.
+	// WantsBytes reports whether the events of packets should bring copies of
+	// their bytes.
 	WantsBytes() bool
-	Packet(Packet)
-	Compare(Comparison)
+	// WantsWorking reports whether comparisons should bring copies of the request
+	// and of the reply by hand.
+	WantsWorking() bool
+	Packet(*Packet)
+	Compare(*Comparison)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netstackd/hooks"
+	bt "netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/wire"
 )
@@ -43,10 +44,16 @@ func sample(t testing.TB, name string) []byte {
 // packet makes the event of a packet as the comparer makes it for a tracer
 // that wants bytes.
 func packet(seq uint64, d hooks.Direction, b []byte, fate hooks.Fate, reason string) trace.Packet {
+	return offloaded(seq, d, b, wire.Offload{}, fate, reason)
+}
+
+// offloaded is packet for one of which o says what was left to hardware.
+func offloaded(seq uint64, d hooks.Direction, b []byte, o wire.Offload, fate hooks.Fate, reason string) trace.Packet {
 	var p hooks.Packet
-	p.Set(d, b, start.Add(time.Duration(seq-1)*41*time.Microsecond))
+	p.SetOffloaded(d, b, o, start.Add(time.Duration(seq-1)*41*time.Microsecond))
 	e := trace.Packet{
 		Time: p.Time, Seq: seq, Direction: d, Len: p.Len, Packet: p.Packet, DataLen: len(p.Data()), Fate: fate, Reason: reason,
+		Segments: p.Segments(),
 	}
 	e.NChecks = copy(e.Checks[:], p.Checks())
 	e.Packet.Bytes = append([]byte{}, p.Bytes...)
@@ -63,7 +70,7 @@ func comparison(seq, request uint64, result trace.Result, due string) trace.Comp
 
 // replied adds that a reply came.
 func replied(c trace.Comparison, rfc string, diffs ...trace.Diff) trace.Comparison {
-	c.Replied, c.Latency, c.RFC, c.Diffs = true, 41*time.Microsecond, rfc, diffs
+	c.Reply, c.Replied, c.Latency, c.RFC, c.Diffs = c.Seq-1, true, 41*time.Microsecond, rfc, diffs
 	return c
 }
 
@@ -71,6 +78,18 @@ func replied(c trace.Comparison, rfc string, diffs ...trace.Diff) trace.Comparis
 func silent(c trace.Comparison, reason, rfc string) trace.Comparison {
 	c.Reason, c.RFC = reason, rfc
 	return c
+}
+
+const (
+	peer4, host4 = "172.16.0.1", "172.16.0.2"
+	peer6, host6 = "fd00:172::1", "fd00:172::2"
+)
+
+var superSegment = wire.Offload{Partial: true, SegmentSize: 1448}
+
+// super is a super-segment as long as one can be.
+func super(src, dst string) []byte {
+	return bt.Partial(bt.TCP{SrcPort: 49152, DstPort: 80, Seq: 1, Ack: 1, Flags: bt.Ack | bt.Psh, Data: bt.Data(65495)}.Packet(src, dst))
 }
 
 // A scene is a few events that belong together, or the summary.
@@ -176,6 +195,15 @@ func scenes(t testing.TB) []scene {
 		{name: "IPv4 options", events: []any{in(1, "echo-record-route", hooks.Answered), in(2, "echo-source-route", hooks.Delivered)}},
 		{name: "IPv6 extensions", events: []any{in(1, "routing6", hooks.Dropped, "routing-header")}},
 		{name: "another protocol", events: []any{in(1, "esp", hooks.Delivered)}},
+
+		{name: "left to hardware", events: []any{
+			offloaded(1, hooks.Inbound, sample(t, "offloaded"), wire.Offload{Partial: true}, hooks.Delivered, ""),
+			offloaded(2, hooks.Inbound, sample(t, "tcp-data"), wire.Offload{Partial: true}, hooks.Dropped, "bad-partial-checksum"),
+			offloaded(3, hooks.Inbound, sample(t, "offloaded"), wire.Offload{Validated: true}, hooks.Delivered, ""),
+			offloaded(4, hooks.Inbound, sample(t, "tcp-data"), wire.Offload{Validated: true}, hooks.Delivered, ""),
+			offloaded(5, hooks.Inbound, super(peer4, host4), superSegment, hooks.Delivered, ""),
+			offloaded(6, hooks.Outbound, super(host6, peer6), superSegment, hooks.Sent, ""),
+		}},
 
 		{name: "malformed", events: []any{
 			in(1, "bad-ihl", hooks.Dropped, wire.ReasonBadHeaderLength),

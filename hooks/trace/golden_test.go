@@ -48,12 +48,12 @@ func record(t testing.TB, level trace.Level, format trace.Format, s scene) strin
 			if !r.WantsBytes() {
 				e.Packet.Bytes = nil
 			}
-			r.Packet(e)
+			r.Packet(&e)
 		case trace.Comparison:
 			if !r.WantsBytes() {
 				e.RequestBytes, e.ReplyByHand = nil, nil
 			}
-			r.Compare(e)
+			r.Compare(&e)
 		default:
 			t.Fatalf("%s: an event of type %T", s.name, e)
 		}
@@ -143,7 +143,7 @@ func explanation(t testing.TB, e any) (told, line string) {
 	switch e := e.(type) {
 	case trace.Packet:
 		line = fmt.Sprintf("explanation of #%d", e.Seq)
-		err = wire.Explain(&b, e.Packet.Bytes)
+		err = wire.ExplainOffloaded(&b, e.Packet.Bytes, e.Packet.Offload)
 	case trace.Comparison:
 		if e.ReplyByHand == nil {
 			return "", ""

@@ -21,6 +21,7 @@ type jsonCompare struct {
 	TS        string `json:"ts"`
 	Seq       uint64 `json:"seq"`
 	Request   uint64 `json:"request"`
+	Reply     uint64 `json:"reply,omitempty"`
 	Responder string `json:"responder"`
 	Live      bool   `json:"live"`
 	Result    Result `json:"result"`
@@ -36,7 +37,7 @@ type jsonCompare struct {
 
 func (r *jsonRenderer) compare(b []byte, c *Comparison) []byte {
 	j := jsonCompare{
-		Type: "compare", TS: stamp(c.Time), Seq: c.Seq, Request: c.Request, Responder: c.Responder, Live: c.Live,
+		Type: "compare", TS: stamp(c.Time), Seq: c.Seq, Request: c.Request, Reply: c.Reply, Responder: c.Responder, Live: c.Live,
 		Result: c.Result, Due: c.Due, Requirement: c.Requirement, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs,
 	}
 	if c.Replied && c.Request != 0 {

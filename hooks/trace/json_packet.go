@@ -24,6 +24,11 @@ func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
 		b = append(strconv.AppendBool(b, f.More), '}')
 	}
 	b = appendUpper(b, w)
+	if gso := p.GSO(); gso != "" {
+		b = appendName(b, `,"gso":{"type":`, gso)
+		b = appendNumber(b, `,"size":`, w.Offload.SegmentSize)
+		b = append(appendNumber(b, `,"segments":`, p.Segments), '}')
+	}
 	if pr := w.Problem; !pr.IsZero() {
 		b = appendName(b, `,"problem":{"reason":`, pr.Reason)
 		b = appendName(b, `,"layer":`, string(pr.Layer))
@@ -104,6 +109,9 @@ func appendChecks(b []byte, p *Packet) []byte {
 		b = appendName(b, `","verdict":`, string(c.Verdict))
 		if p.Reassembled && i == p.NChecks-1 {
 			b = append(b, `,"reassembled":true`...)
+		}
+		if p.Vouched(c) {
+			b = append(b, `,"vouched":true`...)
 		}
 		b = append(b, '}')
 	}

@@ -47,7 +47,8 @@ func TestRoundTrip(t *testing.T) {
 	for i, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".hex")
 		for _, d := range []hooks.Direction{hooks.Inbound, hooks.Outbound} {
-			p := packet(7, d, sample(t, name), hooks.Dropped, "some-reason")
+			o := []wire.Offload{{}, {Partial: true, SegmentSize: 5}, {Validated: true}}[i%3]
+			p := offloaded(7, d, sample(t, name), o, hooks.Dropped, "some-reason")
 			p.Reassembled = i%2 == 0
 			for _, level := range []trace.Level{trace.Packets, trace.Compare, trace.Explain} {
 				got := parse(t, record(t, level, trace.JSON, scene{events: []any{p}}))
@@ -98,6 +99,9 @@ func facts(t *testing.T, level trace.Level, p trace.Packet) object {
 	case wire.LayerUDP:
 		o["udp"] = object{"sport": num(w.UDP.SrcPort), "dport": num(w.UDP.DstPort)}
 	}
+	if p.Segments > 1 {
+		o["gso"] = object{"type": fmt.Sprintf("tcpv%d", w.Version), "size": num(w.Offload.SegmentSize), "segments": num(p.Segments)}
+	}
 	if pr := w.Problem; !pr.IsZero() {
 		o["problem"] = object{
 			"reason": pr.Reason, "layer": string(pr.Layer), "offset": num(pr.Offset), "seen": num(pr.Seen), "limit": num(pr.Limit),
@@ -114,6 +118,9 @@ func facts(t *testing.T, level trace.Level, p trace.Packet) object {
 		}
 		if p.Reassembled && i == p.NChecks-1 {
 			check["reassembled"] = true
+		}
+		if p.Vouched(c) {
+			check["vouched"] = true
 		}
 		checks = append(checks, check)
 	}

@@ -45,9 +45,9 @@ type Recorder struct {
 	out    io.Writer
 	log    logrus.FieldLogger
 	ring   *ring.Ring[event]
-	// packets recycles the events of packets, which are large and many: the
+	// packets and comparisons recycle the events, which are large and many: the
 	// writer gives them back.
-	packets sync.Pool
+	packets, comparisons sync.Pool
 
 	// ending guards the making of summary, which the first Close does.
 	ending sync.Once
@@ -104,21 +104,30 @@ func NewRecorder(out io.Writer, level Level, format Format, log logrus.FieldLogg
 // WantsBytes implements Tracer.
 func (r *Recorder) WantsBytes() bool { return r.level == Explain }
 
+// WantsWorking implements Tracer.
+func (r *Recorder) WantsWorking() bool { return r.level == Explain }
+
 // Packet implements Tracer.
-func (r *Recorder) Packet(p Packet) {
+func (r *Recorder) Packet(p *Packet) {
 	own, ok := r.packets.Get().(*Packet)
 	if !ok {
 		own = new(Packet)
 	}
-	*own = p
+	*own = *p
 	r.ring.Put(event{packet: own})
 }
 
 // Compare implements Tracer.
-func (r *Recorder) Compare(c Comparison) {
-	if r.level != Packets {
-		r.ring.Put(event{compare: &c})
+func (r *Recorder) Compare(c *Comparison) {
+	if r.level == Packets {
+		return
 	}
+	own, ok := r.comparisons.Get().(*Comparison)
+	if !ok {
+		own = new(Comparison)
+	}
+	*own = *c
+	r.ring.Put(event{compare: own})
 }
 
 // Lost returns how many events were lost.

@@ -91,7 +91,7 @@ func TestBlockedWriter(t *testing.T) {
 	e := event(t, 1)
 	within(t, 5*time.Second, "recording", func() {
 		for range recorded {
-			r.Packet(e)
+			r.Packet(&e)
 		}
 	})
 	if lost := r.Lost(); lost < recorded-2*ringLen {
@@ -154,7 +154,7 @@ func TestBurst(t *testing.T) {
 	e := event(t, 0)
 	for seq := range uint64(recorded) {
 		e.Seq = seq + 1
-		r.Packet(e)
+		r.Packet(&e)
 	}
 	if lost := r.Lost(); lost == 0 || lost > recorded-ringLen {
 		t.Errorf("%d lost of %d with a ring of %d", lost, recorded, ringLen)
@@ -212,7 +212,7 @@ func TestFastWriter(t *testing.T) {
 					time.Sleep(50 * time.Microsecond)
 				}
 				put.Add(1)
-				r.Packet(e)
+				r.Packet(&e)
 			}
 		})
 	}
@@ -249,23 +249,23 @@ func TestBytesBound(t *testing.T) {
 	const room = 32 << 20 >> 16
 	for i := range room + 100 {
 		if i%2 == 0 {
-			r.Packet(e)
+			r.Packet(&e)
 		} else {
-			r.Compare(c)
+			r.Compare(&c)
 		}
 	}
 	if r.Lost() != 100 {
 		t.Errorf("%d lost, want 100", r.Lost())
 	}
 	e.Packet.Bytes = nil
-	r.Packet(e) // takes nothing of that room
+	r.Packet(&e) // takes nothing of that room
 	r.Start()
 	for begin := time.Now(); g.lines.Load() < room && time.Since(begin) < patience; {
 		time.Sleep(time.Millisecond)
 	}
 	e.Packet.Bytes = make([]byte, 1<<16)
 	for range room / 2 {
-		r.Packet(e)
+		r.Packet(&e)
 	}
 	if err := r.Close(nil, patience); err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestLife(t *testing.T) {
 	t.Run("never started", func(t *testing.T) {
 		var out bytes.Buffer
 		r := newRecorder(t, &out, silentLog())
-		r.Packet(event(t, 1))
+		r.Packet(new(event(t, 1)))
 		if err := r.Close(&trace.Summary{}, patience); err != nil {
 			t.Error(err)
 		}
@@ -292,7 +292,7 @@ func TestLife(t *testing.T) {
 		r := newRecorder(t, &out, silentLog())
 		r.Start()
 		r.Start()
-		r.Packet(event(t, 1))
+		r.Packet(new(event(t, 1)))
 		var group sync.WaitGroup
 		for range 4 {
 			group.Go(func() {
@@ -319,7 +319,7 @@ func TestLife(t *testing.T) {
 		}
 		within(t, 5*time.Second, "recording", func() {
 			for range 2 * ringLen {
-				r.Packet(event(t, 1))
+				r.Packet(new(event(t, 1)))
 			}
 		})
 		checkTrace(t, out.String(), 0, 0, true)
@@ -337,7 +337,7 @@ func TestClosedWhileRecording(t *testing.T) {
 			e := event(t, 1)
 			e.Reason = fmt.Sprint(w)
 			for range 1000 {
-				r.Packet(e)
+				r.Packet(&e)
 			}
 		})
 	}

@@ -23,6 +23,11 @@ func appendPacket(b []byte, e *Packet) []byte {
 		b = appendNumber(p.Src.AppendTo(b), ".", p.TCP.SrcPort)
 		b = appendNumber(p.Dst.AppendTo(append(b, " > "...)), ".", p.TCP.DstPort)
 		b = appendTCP(b, &p.TCP, e.DataLen)
+		if gso := e.GSO(); gso != "" {
+			b = append(append(b, " (gso "...), gso...)
+			b = appendNumber(b, ": ", e.Segments)
+			b = append(appendNumber(b, " segments of ", p.Offload.SegmentSize), ')')
+		}
 	case wire.LayerUDP:
 		b = appendNumber(p.Src.AppendTo(b), ".", p.UDP.SrcPort)
 		b = appendNumber(p.Dst.AppendTo(append(b, " > "...)), ".", p.UDP.DstPort)

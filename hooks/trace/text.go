@@ -48,6 +48,9 @@ func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 		if reassembled {
 			b = append(b, ", of the reassembled datagram"...)
 		}
+		if p.Vouched(c) {
+			b = append(b, ", but the kernel vouches for it"...)
+		}
 		b = append(b, '\n')
 	}
 	return b
@@ -160,7 +163,7 @@ func explainPacket(p *Packet) string {
 		return ""
 	}
 	var b strings.Builder
-	_ = wire.Explain(&b, p.Packet.Bytes) // only a writer can fail, and this one does not
+	_ = wire.ExplainOffloaded(&b, p.Packet.Bytes, p.Packet.Offload) // only a writer can fail, and this one does not
 	return b.String()
 }
 

@@ -28,6 +28,7 @@ func (w *writer) run() {
 			if !w.add(e) || !w.drain() || !w.flush() {
 				return
 			}
+			r.Gather()
 		case <-r.Quit:
 			if w.drain() {
 				w.end()
@@ -50,6 +51,8 @@ func (w *writer) add(e event) (goOn bool) {
 		r.packets.Put(e.packet)
 	} else {
 		w.buf = r.render.compare(w.buf, e.compare)
+		*e.compare = Comparison{}
+		r.comparisons.Put(e.compare)
 	}
 	w.ends = append(w.ends, len(w.buf))
 	return true

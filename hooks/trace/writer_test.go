@@ -60,7 +60,7 @@ func TestMoodyWriter(t *testing.T) {
 			e := event(t, 0)
 			for seq := range uint64(recorded) {
 				e.Seq = seq + 1
-				r.Packet(e)
+				r.Packet(&e)
 			}
 			// The writer finds all of it, which is many chunks.
 			m.moods = append(append([]int{}, m.moods...), -1)
@@ -93,7 +93,7 @@ func TestFailingWriter(t *testing.T) {
 		r := newRecorder(t, &moody{moods: []int{0}, err: errFull}, log)
 		r.Start()
 		for seq := range uint64(1000) {
-			r.Packet(event(t, seq+1))
+			r.Packet(new(event(t, seq+1)))
 		}
 		err := r.Close(summary, patience)
 		if !errors.Is(err, errFull) || err.Error() != "close trace: disk full" {
@@ -112,7 +112,7 @@ func TestTornEnd(t *testing.T) {
 	m := &moody{moods: []int{300, 0, 0, 0, 0}, err: errFull}
 	r := newRecorder(t, m, silentLog())
 	for seq := range uint64(3) {
-		r.Packet(event(t, seq+1))
+		r.Packet(new(event(t, seq+1)))
 	}
 	s := &trace.Summary{}
 	if err := r.Close(s, patience); !errors.Is(err, errFull) {
@@ -132,13 +132,13 @@ func TestReaderGone(t *testing.T) {
 	defer out.Close()
 	r := newRecorder(t, out, silentLog())
 	r.Start()
-	r.Packet(event(t, 1))
+	r.Packet(new(event(t, 1)))
 	if n, err := in.Read(make([]byte, 1000)); err != nil || n == 0 {
 		t.Fatalf("read: %d bytes, %v", n, err)
 	}
 	in.Close()
 	for seq := range uint64(10) {
-		r.Packet(event(t, seq+2))
+		r.Packet(new(event(t, seq+2)))
 	}
 	s := &trace.Summary{}
 	if err := r.Close(s, patience); !errors.Is(err, syscall.EPIPE) {

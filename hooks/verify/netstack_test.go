@@ -280,7 +280,7 @@ func TestCompared(t *testing.T) {
 			var results []string
 			c := compare.New(compare.Config{
 				Host:   byhand.NewHost(byhand.Config{Addresses: addrs, TCPPorts: []uint16{7}, UDPPorts: []uint16{7}}),
-				Ledger: ledger, Responder: "netstack", Tracer: tracer{compare: func(e trace.Comparison) {
+				Ledger: ledger, Responder: "netstack", Tracer: tracer{compare: func(e *trace.Comparison) {
 					results = append(results, fmt.Sprintf("%s %v", e.Result, e.Diffs))
 				}},
 			})
@@ -327,8 +327,9 @@ func TestCompared(t *testing.T) {
 	}
 }
 
-type tracer struct{ compare func(trace.Comparison) }
+type tracer struct{ compare func(*trace.Comparison) }
 
-func (tracer) WantsBytes() bool             { return false }
-func (tracer) Packet(trace.Packet)          {}
-func (t tracer) Compare(c trace.Comparison) { t.compare(c) }
+func (tracer) WantsBytes() bool              { return false }
+func (tracer) WantsWorking() bool            { return false }
+func (tracer) Packet(*trace.Packet)          {}
+func (t tracer) Compare(c *trace.Comparison) { t.compare(c) }

@@ -24,8 +24,9 @@ func (t *teller) ipv6(p *Packet) {
 	}
 	shown := base + ipv6HeaderLen
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
-		t.at, shown = base+e.Offset, base+e.Offset+e.Len
-		t.extension(e.Protocol, e.Len, p)
+		t.at = base + int(e.Offset)
+		shown = t.at + int(e.Len)
+		t.extension(e.Protocol, int(e.Len), p)
 	}
 	next := base + p.Payload
 	if shown < next {

@@ -40,10 +40,10 @@ func checkDecode(t *testing.T, b []byte) {
 	}
 	next := ipv6HeaderLen
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
-		if e.Offset != next || e.Len < 8 || e.Offset+e.Len > len(p.Bytes) {
+		if int(e.Offset) != next || int(e.Len) < 8 || int(e.Offset)+int(e.Len) > len(p.Bytes) {
 			t.Fatalf("extension header %+v of %d", e, len(p.Bytes))
 		}
-		next = e.Offset + e.Len
+		next = int(e.Offset) + int(e.Len)
 	}
 	// What was cut must not have counted. (Only that of a whole packet was.)
 	if ok {

@@ -39,8 +39,9 @@ type IPv6 struct {
 // An Extension is one IPv6 extension header.
 type Extension struct {
 	Protocol uint8
-	// Offset from the packet's start and Len, both in bytes.
-	Offset, Len int
+	// Offset from the packet's start and Len, both in bytes. They are no wider
+	// than they need be: every packet's decoding has room for several.
+	Offset, Len int32
 }
 
 func (p *Packet) decodeIPv6() bool {
@@ -64,16 +65,16 @@ func (p *Packet) decodeIPv6() bool {
 	p.Payload = ipv6HeaderLen
 
 	total := ipv6HeaderLen + h.PayloadLen
-	truncated := total > len(b)
+	received := len(b) + p.Missing
+	truncated := total > received
 	if !truncated {
-		p.Trailing = len(b) - total
-		p.Bytes = b[:total:total]
+		p.cut(total)
 	}
 	ok := p.decodeExtensions()
 	if truncated {
 		// Said last, so that the addresses and the chain are there to show.
 		p.Problem = Problem{}
-		return p.fail(ReasonTruncated, LayerIPv6, 4, total, len(b))
+		return p.fail(ReasonTruncated, LayerIPv6, 4, total, received)
 	}
 	return ok
 }
@@ -106,7 +107,7 @@ func (p *Packet) decodeExtensions() bool {
 			return p.fail(ReasonBadExtension, LayerIPv6, at, size, len(b)-at)
 		}
 		if h.Count < maxExtensions {
-			h.Extensions[h.Count] = Extension{Protocol: p.Protocol, Offset: at, Len: size}
+			h.Extensions[h.Count] = Extension{Protocol: p.Protocol, Offset: int32(at), Len: int32(size)}
 			h.Count++
 		}
 		this := p.Protocol

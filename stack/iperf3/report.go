@@ -101,7 +101,7 @@ func (r *report) head() {
 	case p.sends():
 		last = "  Retr"
 	}
-	r.line("[ ID]%s Interval           Transfer     Bitrate       %s\n", role, last)
+	r.line("%s\n", strings.TrimRight(fmt.Sprintf("[ ID]%s Interval           Transfer     Bitrate       %s", role, last), " "))
 }
 
 // stream is the line of a stream, or of all that go one way.

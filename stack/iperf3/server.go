@@ -29,6 +29,8 @@ const (
 	grace = 200 * time.Millisecond
 	// lastWords is how long a client has to read why it is refused.
 	lastWords = 2 * time.Second
+	// farewell is how long it has to read that the server ends.
+	farewell = 100 * time.Millisecond
 	// tick is the time between two looks at a running test, and iperf3's
 	// default interval of reports.
 	tick = time.Second
@@ -48,7 +50,7 @@ type Config struct {
 type Counters struct {
 	Tests    uint64 // that came to their end
 	Failed   uint64 // tests that began with parameters and ended otherwise
-	Busy     uint64 // connections refused because another client's test ran
+	Busy     uint64 // connections refused because another test ran, or theirs was over
 	NoCookie uint64 // connections that did not begin with a cookie
 }
 
@@ -61,6 +63,11 @@ type Server struct {
 
 	mu      sync.Mutex
 	current *session // guarded by mu; nil while the server is free
+	// late is the cookie of the last session that ended before it had all its
+	// streams, until lateEnd: what comes with it is one of those, not a new
+	// client.
+	late    cookie    // guarded by mu
+	lateEnd time.Time // guarded by mu
 }
 
 // NewServer starts nothing.
@@ -107,6 +114,11 @@ func (s *Server) admit(ticket uint64, conn Conn) {
 	for {
 		s.mu.Lock()
 		now := s.current
+		if now == nil && c == s.late && time.Now().Before(s.lateEnd) {
+			s.mu.Unlock()
+			s.refuse(conn)
+			return
+		}
 		if now == nil {
 			now = newSession(s, c, conn)
 			s.current = now
@@ -146,6 +158,9 @@ func (s *Server) release(of *session) {
 	defer s.mu.Unlock()
 	if s.current == of {
 		s.current = nil
+		if !of.complete {
+			s.late, s.lateEnd = of.cookie, time.Now().Add(stepPatience)
+		}
 		close(of.over)
 	}
 }

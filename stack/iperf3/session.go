@@ -49,6 +49,7 @@ type session struct {
 	sentBytes, sentBlocks atomic.Uint64
 
 	// Of the control goroutine.
+	complete   bool      // all streams have come
 	begin      time.Time // of what counts: the start, or the end of the omitted time
 	lastMoved  uint64
 	lastChange time.Time
@@ -108,7 +109,12 @@ func (t *session) explain(err error) {
 	var why *refusal
 	switch {
 	case errors.Is(err, os.ErrClosed):
-		err = sendState(t.control, serverTerminate)
+		if sendState(t.control, serverTerminate) == nil {
+			// It must read this before it meets the reset of its streams. That it
+			// has cannot be waited for: nothing waits any more.
+			time.Sleep(farewell)
+		}
+		return
 	case errors.As(err, &why):
 		message := binary.BigEndian.AppendUint32([]byte{byte(0x100 + int(serverError))}, uint32(why.code))
 		message = binary.BigEndian.AppendUint32(message, 0) // errno
@@ -198,6 +204,7 @@ func (t *session) gather() error {
 			return t.unexpected(said)
 		}
 	}
+	t.complete = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.joining = false

@@ -3,6 +3,7 @@ package iperf3
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -92,7 +93,8 @@ func (s *stream) send(begin time.Time) {
 	t := s.session
 	pace := newPace(t.params, begin, t.stop)
 	defer pace.close()
-	left := t.params.block
+	unit := t.params.unit()
+	left := unit
 	for !t.halted() {
 		n, err := s.conn.Fill(left)
 		s.bytes.Add(uint64(n))
@@ -102,12 +104,25 @@ func (s *stream) send(begin time.Time) {
 		if left -= n; left > 0 {
 			continue
 		}
-		left = t.params.block
-		if !pace.next(left) || !t.mayGoOn(left) {
+		left = unit
+		if !pace.next(unit) || !t.mayGoOn(unit) {
 			return
 		}
 	}
 }
+
+// unit is how much the server sends over TCP between two decisions, in bytes: a
+// block, or all there is when there is nothing to decide. Small blocks stay
+// apart even then: who asks for them wants small writes.
+func (p *parameters) unit() int {
+	if p.rate == 0 && p.bytes == 0 && p.blocks == 0 && p.block >= smallBlock {
+		return math.MaxInt
+	}
+	return p.block
+}
+
+// smallBlock is what fits a few segments.
+const smallBlock = 16 << 10
 
 // mayGoOn is asked after each block of all TCP streams that the server sends
 // over. It is false when the client has been sent as much as it wants: it ends

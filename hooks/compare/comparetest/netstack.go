@@ -55,6 +55,10 @@ func NewWith(o hooks.Options, clock tcpip.Clock, ledger *hooks.Ledger, addrs []n
 		}),
 		link: channel.New(queueLen, MTU, ""),
 	}
+	if o.ReceiveOffload {
+		// The two come together: netstack leaves sums and segments to the link.
+		n.link.SupportedGSOKind = stack.HostGSOSupported
+	}
 	if err := n.stack.CreateNIC(1, hooks.New(n.link, ledger, o, chain...)); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("create NIC: %v", err)

@@ -14,6 +14,11 @@ const (
 	Bytes = 32 << 20
 )
 
+// gather is how long the writer lets events pile up before it takes more: to be
+// woken for each would cost more than to write it, and cost it the packets' way.
+// The ring has room for what comes in that time many times over.
+const gather = 500 * time.Microsecond
+
 // A Ring is the bounded way of events from where packets pass to the one
 // goroutine that writes them, with an account of them: each event put in ends
 // as written or as lost, exactly once. It is safe for concurrent use; what is
@@ -27,6 +32,9 @@ type Ring[E any] struct {
 	bytes atomic.Int64
 	// lost counts the events that are not written and never will be.
 	lost atomic.Uint64
+
+	// gathering is the timer of Gather.
+	gathering *time.Timer
 
 	started atomic.Bool
 	// shut says that nobody takes events any more.
@@ -51,6 +59,8 @@ func New[E any](weigh func(E) int64) *Ring[E] {
 		Events: make(chan E, Len),
 		Quit:   make(chan struct{}),
 		done:   make(chan struct{}),
+
+		gathering: time.NewTimer(gather),
 	}
 }
 
@@ -90,9 +100,20 @@ func (r *Ring[E]) Start(write func()) {
 	go func() {
 		defer close(r.done)
 		write()
+		r.gathering.Stop()
 		r.shut.Store(true)
 		r.sweep()
 	}()
+}
+
+// Gather is the writer's, after it has written what there was. It returns a
+// moment later, or at once when the writer is to end.
+func (r *Ring[E]) Gather() {
+	r.gathering.Reset(gather)
+	select {
+	case <-r.gathering.C:
+	case <-r.Quit:
+	}
 }
 
 // Take is the writer's, for each event that it has received. It reports

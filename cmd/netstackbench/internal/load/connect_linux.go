@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Connect makes connections and resets them at once, with so many workers. RTT
-// is how long connect takes.
-func Connect(to netip.AddrPort, workers int, w Window) (Result, error) {
+// Connect makes connections to an echo service, with so many clients at a time.
+// Each sends size bytes over its connection and reads them back, if that is not
+// 0, and resets it. RTT is how long all of it takes.
+func Connect(to netip.AddrPort, clients, size int, w Window) (Result, error) {
 	var (
 		measured, ending atomic.Bool
 		failed           failure
@@ -20,18 +21,23 @@ func Connect(to netip.AddrPort, workers int, w Window) (Result, error) {
 		mu               sync.Mutex
 	)
 	rtts := newRTT() // guarded by mu
-	for range workers {
+	for range clients {
 		group.Go(func() {
-			own := newRTT()
+			own, buf := newRTT(), make([]byte, size)
 			for !ending.Load() {
 				begin := time.Now()
 				fd, err := dial(to, netip.Addr{})
+				if err == nil {
+					if size > 0 {
+						err = exchangeOnce(fd, buf)
+					}
+					unix.Close(fd)
+				}
 				if err != nil {
 					failed.set(err)
 					break
 				}
 				took := time.Since(begin)
-				unix.Close(fd)
 				if measured.Load() && !ending.Load() {
 					own.add(took)
 				}
@@ -41,14 +47,7 @@ func Connect(to netip.AddrPort, workers int, w Window) (Result, error) {
 			rtts.merge(own)
 		})
 	}
-	time.Sleep(w.Warm)
-	w.Mark()
-	begin := time.Now()
-	measured.Store(true)
-	time.Sleep(w.Length)
-	ending.Store(true)
-	elapsed := time.Since(begin)
-	w.Mark()
+	elapsed := w.pass(&measured, &ending)
 	group.Wait()
 	if err := failed.get(); err != nil {
 		return Result{}, err

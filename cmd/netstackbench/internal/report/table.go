@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -15,7 +16,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	r.heading(out)
 	for i := range r.Groups {
-		r.Groups[i].table(out)
+		// What is to be said of a work is said once, below its first figure.
+		first := i == 0 || r.Groups[i-1].Work != r.Groups[i].Work
+		r.Groups[i].table(out, first)
 	}
 	met, missed, open := r.tally()
 	if met+missed+open > 0 {
@@ -44,22 +47,26 @@ func (r *Report) heading(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s, %d rounds of %v after %v, interleaved; took %v\n",
 		r.Date.Format(time.RFC3339), r.Run.Rounds, r.Run.Length, r.Run.Warm, r.Run.Took.Round(100*time.Millisecond))
-	fmt.Fprint(w, "median [least, most]; CPU of the host, and with the load generator; memory resident, and at its peak\n")
+	fmt.Fprint(w, "median [least, most]; CPU of the host, and with the load generator; memory resident, and at its\npeak, of the host's process: what the kernel holds for it is not in it\n")
 }
 
-func (g *Group) table(w io.Writer) {
-	sense := "more is better"
+func (g *Group) table(w io.Writer, notes bool) {
+	in, sense := "", "more is better"
+	if g.Unit != "" {
+		in = " in " + g.Unit
+	}
 	if g.LessIsBetter {
 		sense = "less is better"
 	}
-	fmt.Fprintf(w, "\n%s: %s in %s, %s (%s)\n", g.Title, g.Figure, g.Unit, sense, g.Work)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\n%s (%s)\n%s%s, %s\n", g.Title, g.Work, g.Figure, in, sense)
+	var aligned bytes.Buffer
+	table := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  path\tmedian\tspread\tCPU\tMiB\t× kernel\t× best\ttarget")
 	var below []string
 	for i := range g.Rows {
 		row := &g.Rows[i]
 		if !row.valid() {
-			fmt.Fprintf(table, "  %s\tfailed\t\t\t\t\t\t\n", row.Path)
+			fmt.Fprintf(table, "  %s\tfailed\t\t\t\t\t\t%s\n", row.Path, verdicts(row.Verdicts))
 			below = append(below, fmt.Sprintf("  %s: %s", row.Path, row.Error))
 		} else {
 			cells := []string{
@@ -76,8 +83,13 @@ func (g *Group) table(w io.Writer) {
 			below = append(below, fmt.Sprintf("  %s: %s", row.Path, note))
 		}
 	}
-	// The writer below is buffered and keeps its first error.
-	_ = table.Flush()
+	_ = table.Flush() // a buffer takes everything
+	for line := range strings.Lines(aligned.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+	if !notes {
+		return
+	}
 	for _, line := range below {
 		fmt.Fprintln(w, line)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,30 +38,35 @@ func Kernel(interfaceName string, addresses []netip.Prefix, ready func()) error 
 	if err := configure(interfaceName, addresses); err != nil {
 		return err
 	}
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	for port, serve := range map[int]func(conn, []byte){7: echo, 9: discard, 19: chargen} {
-		fd, err := listen(unix.SOCK_STREAM, port)
+		fd, err := listen(unix.SOCK_STREAM, netip.IPv4Unspecified(), port)
 		if err != nil {
 			return err
 		}
 		go func() { failed <- accept(fd, serve) }()
 	}
-	fd, err := listen(unix.SOCK_DGRAM, 7)
-	if err != nil {
-		return err
+	// A reply has to come from the address that was asked. With a socket for each
+	// of a thousand this would be a benchmark of that; the loads use two.
+	asked := slices.Compact([]netip.Prefix{addresses[0], addresses[len(addresses)-1]})
+	for _, a := range asked {
+		fd, err := listen(unix.SOCK_DGRAM, a.Addr(), 7)
+		if err != nil {
+			return err
+		}
+		go func() { failed <- echoDatagrams(fd) }()
 	}
-	go func() { failed <- echoDatagrams(fd) }()
 	ready()
 	return <-failed
 }
 
-// listen opens a port at every address.
-func listen(kind, port int) (int, error) {
+// listen opens a port at an address.
+func listen(kind int, at netip.Addr, port int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("make socket: %w", err)
 	}
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err == nil && kind == unix.SOCK_STREAM {
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: at.As4(), Port: port}); err == nil && kind == unix.SOCK_STREAM {
 		err = unix.Listen(fd, kernelBacklog)
 	}
 	if err != nil {
@@ -85,12 +91,22 @@ func (c blocking) Close() error                { return unix.Close(int(c)) }
 
 func accept(fd int, serve func(conn, []byte)) error {
 	var threads atomic.Int64
+	// One descriptor is kept for telling clients that there are no more.
+	spare, err := unix.Dup(fd)
+	if err != nil {
+		return fmt.Errorf("keep a descriptor: %w", err)
+	}
 	for {
 		got, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
 		switch {
 		case err == unix.EINTR, err == unix.ECONNABORTED:
 			continue
-		case err != nil:
+		case err == unix.EMFILE:
+			if spare, err = refuse(fd, spare); err == nil {
+				continue
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("accept: %w", err)
 		}
 		_ = unix.SetsockoptInt(got, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -112,6 +128,19 @@ func accept(fd int, serve func(conn, []byte)) error {
 	}
 }
 
+// refuse resets the next connection, with the descriptor that spare was. It
+// returns the new spare one.
+func refuse(fd, spare int) (int, error) {
+	if err := unix.Close(spare); err != nil {
+		return -1, err
+	}
+	if got, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC); err == nil {
+		_ = unix.SetsockoptLinger(got, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		_ = unix.Close(got)
+	}
+	return unix.Dup(fd)
+}
+
 func serveAndClose(c conn, buf []byte, serve func(conn, []byte)) {
 	serve(c, buf)
 	_ = c.Close()
@@ -121,36 +150,30 @@ func serveAndClose(c conn, buf []byte, serve func(conn, []byte)) {
 // the loads do with a reset.
 
 func echo(c conn, buf []byte) {
-	for {
-		n, err := c.Read(buf)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			return
-		}
-		for sent := 0; sent < n; {
-			m, err := c.Write(buf[sent:n])
-			if err == unix.EINTR {
-				continue
-			}
-			if err != nil {
+	for n := next(c, buf); n > 0; n = next(c, buf) {
+		for rest := buf[:n]; len(rest) > 0; {
+			m, err := c.Write(rest)
+			if err != nil && err != unix.EINTR {
 				return
 			}
-			sent += m
+			rest = rest[max(m, 0):]
 		}
 	}
 }
 
 func discard(c conn, buf []byte) {
+	for next(c, buf) > 0 {
+	}
+}
+
+// next reads, 0 at the end and after an error.
+func next(c conn, buf []byte) int {
 	for {
 		n, err := c.Read(buf)
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || n == 0 {
-			return
-		}
+		return max(n, 0)
 	}
 }
 

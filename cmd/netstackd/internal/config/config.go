@@ -32,6 +32,9 @@ type Config struct {
 	// Services that run inside netstack.
 	Services []string
 
+	// Connections is how many TCP connections each service has at a time.
+	Connections int
+
 	Guard bool
 
 	// Trace is empty if tracing is off.
@@ -71,6 +74,9 @@ const (
 	maxMTU     = 65520
 )
 
+// maxConnections bounds -connections: no more have a port to come from.
+const maxConnections = 1_000_000
+
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
 
@@ -82,6 +88,7 @@ func defaults() Config {
 		Offload:     link.OffloadAuto,
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
+		Connections: stack.DefaultConnections,
 		Guard:       true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",

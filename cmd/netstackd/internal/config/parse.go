@@ -95,6 +95,13 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.Services, err = parseServices(s)
 		return err
 	})
+	fs.Func("connections", "", func(s string) (err error) {
+		c.Connections, err = strconv.Atoi(s)
+		if err != nil || c.Connections < 1 || c.Connections > maxConnections {
+			return fmt.Errorf("expected how many TCP connections each service may have, from 1 to %d", maxConnections)
+		}
+		return nil
+	})
 	fs.Func("guard", "", func(s string) error {
 		c.Guard = s == "on"
 		return oneOf(s, "off", "on")

@@ -1,0 +1,151 @@
+package compare
+
+import (
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/byhand"
+	"netstackd/hooks/trace"
+	"netstackd/hooks/wire"
+)
+
+// judge compares a reply with the one made by hand.
+func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet, form byhand.Form) {
+	var quote *wire.Packet
+	if form == byhand.ICMPError {
+		quote = quoted(reply)
+	}
+	r := c.pending.match(reply, quote, form)
+	if r == nil && form == byhand.ICMPError {
+		r = c.late.match(reply, quote, form)
+	}
+	if r == nil {
+		c.cfg.Tracer.Packet(seen)
+		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
+			return // netstack has reasons of its own to send one
+		}
+		if c.cfg.Host.Doubts(p.Time) || !c.forgot.IsZero() && p.Time.Sub(c.forgot) < c.cfg.Deadline {
+			c.counts.Unjudged++
+			return
+		}
+		e := trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Untraced: seen.Untraced}
+		if form == byhand.ICMPError {
+			// Nothing is known of what it quotes; but about some packets no
+			// error may ever be sent.
+			if e.RFC = c.cfg.Host.Unreportable(quote, reply.ICMP.Type, reply.ICMP.Code); e.RFC == "" {
+				c.counts.Unjudged++
+				return
+			}
+			e.Requirement = trace.Requirement(byhand.Must)
+		}
+		c.report(&e)
+		return
+	}
+	e := c.event(r, p.Time)
+	e.Reply, e.Replied, e.Latency = seen.Seq, true, p.Time.Sub(r.seen.Time)
+	e.Untraced = e.Untraced && seen.Untraced
+	if r.due.expect == byhand.Silence {
+		e.Result = trace.Unexpected
+	} else {
+		var hand wire.Packet
+		hand.Decode(r.due.reply)
+		e.Diffs = Diff(reply, &hand, r.freedoms)
+		e.Result = trace.Match
+		if weighs(e.Diffs) {
+			e.Result = trace.Differ
+		}
+	}
+	c.settle(r, hooks.Answered, "")
+	c.cfg.Tracer.Packet(seen)
+	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	if doubt && e.Result != trace.Match {
+		c.counts.Unjudged++
+		return
+	}
+	c.report(&e)
+}
+
+// mayHold reports whether a reply is a segment of a connection that netstack may
+// have, and so may have another cause.
+func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
+	return (form == byhand.Reset || form == byhand.SynAck) && c.cfg.Host.MayHold(reply)
+}
+
+// expire settles a request that got no reply in time.
+func (c *Comparer) expire(r *request, now time.Time) {
+	e := c.event(r, now)
+	switch r.due.expect {
+	case byhand.Silence:
+		e.Result = trace.Match
+		c.settle(r, hooks.Dropped, r.due.reason)
+	case byhand.MustReply:
+		e.Result = trace.Missing
+		c.settle(r, r.fate(), r.due.reason)
+		if c.excuses(r.due.form) != r.excuses {
+			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
+			// (f)), and so is every bound of what a host holds.
+			return
+		}
+	default:
+		c.settle(r, r.fate(), r.due.reason)
+		return // silence was allowed: nothing to report
+	}
+	c.report(&e)
+}
+
+// forget settles a request for lack of room, without a judgement.
+func (c *Comparer) forget(r *request, now time.Time) {
+	c.forgot = now
+	c.settle(r, r.fate(), r.due.reason)
+	c.counts.Unjudged++
+}
+
+// settle ends a request's wait and reports its packet.
+func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
+	if r.late {
+		c.late.settle(r)
+		return
+	}
+	c.pending.settle(r)
+	r.seen.Fate, r.seen.Reason = fate, reason
+	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)
+	c.cfg.Tracer.Packet(&r.seen)
+}
+
+// event begins the event of a comparison.
+func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
+	e := trace.Comparison{
+		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
+		Requirement:  trace.Requirement(r.due.requirement),
+		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
+	}
+	switch r.due.expect {
+	case byhand.Silence:
+		e.Due = dueSilence
+	case byhand.MustReply:
+		e.Due = dueReply
+	default:
+		e.Due = dueEither
+	}
+	if c.cfg.Tracer.WantsWorking() {
+		e.ReplyByHand = r.due.reply
+	}
+	return e
+}
+
+// report numbers, counts and traces a comparison.
+func (c *Comparer) report(e *trace.Comparison) {
+	switch e.Result {
+	case trace.Match:
+		c.counts.Match++
+	case trace.Differ:
+		c.counts.Differ++
+	case trace.Missing:
+		c.counts.Missing++
+	case trace.Unexpected:
+		c.counts.Unexpected++
+	}
+	c.seq++
+	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
+	c.cfg.Tracer.Compare(e)
+}
