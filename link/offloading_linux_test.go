@@ -478,6 +478,52 @@ func TestOffloadingErrors(t *testing.T) {
 	}
 }
 
+// dispatcher counts what it is given.
+type dispatcher struct{ packets chan int }
+
+func (d dispatcher) DeliverNetworkPacket(_ tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	d.packets <- pkt.Size()
+}
+
+func (dispatcher) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
+
+// TestOffloadingLies: however many packets come whose header lies, the next good
+// one does not wait for a pause: each was read, and none was read twice.
+func TestOffloadingLies(t *testing.T) {
+	d := newSocketDevice(t, 0)
+	e := &Endpoint{dev: &Device{name: "test"}, log: discard(), mover: d.offloading}
+	e.changed = sync.NewCond(&e.mu)
+	d.offloading.counters = &e.counters
+	got := dispatcher{make(chan int, 1)}
+	e.dispatcher, e.reading = got, true
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.readLoop()
+	}()
+	const lies = 100
+	lie := frame(super(virtioTCPv4, 0, 20), ip4(protoTCP, 0, tcp(0, 300)))
+	for range lies {
+		d.give(t, lie)
+	}
+	d.give(t, frame(virtioHeader{}, ip4(protoUDP, 0, udp(72))))
+	select {
+	case n := <-got.packets:
+		if n != 100 {
+			t.Errorf("a packet of %d bytes, want 100", n)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the good packet waits")
+	}
+	e.mu.Lock()
+	e.detachLocked()
+	e.mu.Unlock()
+	within5(t, "detach", func() { <-ended })
+	if diff := cmp.Diff(map[string]uint64{"link-malformed": lies}, e.Counters().Drops); diff != "" {
+		t.Errorf("drops (-want +got):\n%s", diff)
+	}
+}
+
 // TestOffloadingAllocations: none for a packet, whatever its length.
 func TestOffloadingAllocations(t *testing.T) {
 	d := newSocketDevice(t, 0)
