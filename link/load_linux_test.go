@@ -71,7 +71,7 @@ func (l *load) giveUp(t *testing.T) {
 func TestIntegrationDetachUnderLoad(t *testing.T) {
 	eachOffload(t, func(t *testing.T, o link.Options) {
 		h := newHost(t, o, 1500)
-		l := newLoad(t, 24<<20)
+		l := newLoad(t, 16<<20)
 		l.running(t, h.e)
 		for i := range 50 {
 			h.e.Attach(nil)
@@ -173,7 +173,7 @@ func TestIntegrationDownUnderLoad(t *testing.T) {
 func TestIntegrationMTUUnderLoad(t *testing.T) {
 	eachOffload(t, func(t *testing.T, o link.Options) {
 		h := newHost(t, o, 1500)
-		l := newLoad(t, 24<<20)
+		l := newLoad(t, 16<<20)
 		l.running(t, h.e)
 		device, err := netlink.LinkByName(deviceName)
 		if err != nil {
