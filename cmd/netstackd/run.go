@@ -118,11 +118,12 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		h.pipeline.answerers.Connect(chain)
 	}
 	host := stack.Config{
-		Link:      chain,
-		Addresses: cfg.Addresses,
-		Services:  cfg.Services,
-		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
-		Log:       log,
+		Link:        chain,
+		Addresses:   cfg.Addresses,
+		Services:    cfg.Services,
+		Connections: cfg.Connections,
+		About:       stack.About{Program: "netstackd", Version: version, Components: builtWith()},
+		Log:         log,
 	}
 	if len(cfg.Inject) > 0 {
 		h.injector = faults.New(chain, cfg.Inject, faults.Options{})

@@ -47,6 +47,7 @@ func (o *others) remove(r *request) {
 func (c *Comparer) giveUp(r *request) {
 	c.others.remove(r)
 	c.resolve(r, r.fate(), r.due.reason)
+	c.release(r)
 }
 
 // resolve settles the fate of a request that another answers, once.
@@ -66,12 +67,16 @@ func (c *Comparer) answer(p *hooks.Packet, seen *trace.Packet) {
 			c.others.remove(r)
 		}
 		c.resolve(r, hooks.Answered, "")
+		if r.left {
+			c.release(r)
+		}
 	}
 	c.cfg.Tracer.Packet(seen)
 	if a.Reply == nil || p.Stopped() {
 		return
 	}
-	e := trace.Comparison{
+	e := &c.compared
+	*e = trace.Comparison{
 		Time: p.Time, Request: a.Request, Reply: seen.Seq, Replied: true, Latency: p.Time.Sub(a.Received),
 		Responder: a.By, Live: true, Due: dueReply, Requirement: trace.Requirement(byhand.Must), RFC: a.RFC,
 		Result: trace.Match, Untraced: seen.Untraced,
@@ -88,5 +93,5 @@ func (c *Comparer) answer(p *hooks.Packet, seen *trace.Packet) {
 	if e.Diffs = Diff(&reply, &hand, Freedoms{AnySource: a.AnySource}); weighs(e.Diffs) {
 		e.Result = trace.Differ
 	}
-	c.count(&e)
+	c.count(e)
 }

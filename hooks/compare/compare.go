@@ -72,14 +72,17 @@ type Comparer struct {
 	// comparison, and makes the order of events that of packets.
 	mu  sync.Mutex
 	seq uint64
-	// seen is the event that is being made, to be used again.
-	seen    trace.Packet
-	pending pending
+	// seen and compared are the events that are being made, to be used again.
+	seen     trace.Packet
+	compared trace.Comparison
+	pending  pending
 	// late are first fragments whose datagrams did not become whole: of another
 	// age than what is pending, so in a queue of their own.
 	late pending
 	// others are the requests that another than Responder is to answer.
 	others others
+	// spare are requests to be used again.
+	spare []*request
 	// timeouts is what overdue works with, to be used again.
 	timeouts []byhand.Timeout
 	// outward puts fragmented replies together.
@@ -289,15 +292,39 @@ func (c *Comparer) addReassembled(seen *trace.Packet, whole *wire.Packet) {
 	}
 }
 
+// request returns a new request, or one that release has cleared.
+func (c *Comparer) request() *request {
+	last := len(c.spare) - 1
+	if last < 0 {
+		return new(request)
+	}
+	r := c.spare[last]
+	c.spare = c.spare[:last]
+	return r
+}
+
+// release ends the use of a request that is settled.
+func (c *Comparer) release(r *request) {
+	if r.left && !r.resolved {
+		return // another is to answer it yet
+	}
+	if !c.cfg.Tracer.WantsWorking() {
+		c.cfg.Host.Recycle(r.due.reply)
+	}
+	if len(c.spare) < maxSpare {
+		*r = request{}
+		c.spare = append(c.spare, r)
+	}
+}
+
 // wait opens a request.
 func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.Prediction) {
 	p.Hold()
 	whole := &prediction.Request
-	r := &request{
-		seen:     *seen,
-		freedoms: Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled},
-		deadline: c.cfg.Now().Add(c.cfg.Deadline),
-	}
+	r := c.request()
+	r.seen = *seen
+	r.freedoms = Freedoms{AnySource: !c.cfg.Host.Owns(whole.Dst), AnyQuote: prediction.Reassembled}
+	r.deadline = c.cfg.Now().Add(c.cfg.Deadline)
 	if c.cfg.Tracer.WantsWorking() {
 		r.bytes = slices.Clone(whole.Bytes)
 	}

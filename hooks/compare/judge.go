@@ -28,7 +28,8 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			c.counts.Unjudged++
 			return
 		}
-		e := trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Untraced: seen.Untraced}
+		e := &c.compared
+		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Untraced: seen.Untraced}
 		if form == byhand.ICMPError {
 			// Nothing is known of what it quotes; but about some packets no
 			// error may ever be sent.
@@ -38,9 +39,10 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			}
 			e.Requirement = trace.Requirement(byhand.Must)
 		}
-		c.report(&e)
+		c.report(e)
 		return
 	}
+	defer c.release(r)
 	e := c.event(r, p.Time)
 	e.Reply, e.Replied, e.Latency = seen.Seq, true, p.Time.Sub(r.seen.Time)
 	e.Untraced = e.Untraced && seen.Untraced
@@ -60,13 +62,18 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 		fate, reason = r.fate(), r.due.reason // nobody gets it
 	}
 	c.settle(r, fate, reason)
+	if twin := c.pending.newest(r.data); twin != nil {
+		// Nobody can say which of two alike was answered: what may have kept the
+		// reply to this one back excuses that it is missing to the other.
+		twin.excuses = r.excuses
+	}
 	c.cfg.Tracer.Packet(seen)
 	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
 	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
 	}
-	c.report(&e)
+	c.report(e)
 }
 
 // mayHold reports whether a reply is a segment of a connection that netstack may
@@ -77,6 +84,7 @@ func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
 
 // expire settles a request that got no reply in time.
 func (c *Comparer) expire(r *request, now time.Time) {
+	defer c.release(r)
 	e := c.event(r, now)
 	switch r.due.expect {
 	case byhand.Silence:
@@ -94,13 +102,14 @@ func (c *Comparer) expire(r *request, now time.Time) {
 		c.settle(r, r.fate(), r.due.reason)
 		return // silence was allowed: nothing to report
 	}
-	c.report(&e)
+	c.report(e)
 }
 
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
 	c.settle(r, r.fate(), r.due.reason)
+	c.release(r)
 	c.counts.Unjudged++
 }
 
@@ -122,9 +131,10 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 	c.cfg.Tracer.Packet(&r.seen)
 }
 
-// event begins the event of a comparison.
-func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
-	e := trace.Comparison{
+// event begins the event of a comparison, which is there until the next one is.
+func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
+	e := &c.compared
+	*e = trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
 		Requirement:  trace.Requirement(r.due.requirement),
 		RequestBytes: r.bytes, Untraced: r.seen.Untraced, Live: !r.other,

@@ -33,6 +33,9 @@ type Config struct {
 	// Services that run inside netstack.
 	Services []string
 
+	// Connections is how many TCP connections each service has at a time.
+	Connections int
+
 	// Respond is who answers echo requests, but for the addresses of RespondFor:
 	// netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio.
 	Respond    string
@@ -84,6 +87,9 @@ const (
 	maxMTU     = 65520
 )
 
+// maxConnections bounds -connections: no more have a port to come from.
+const maxConnections = 1_000_000
+
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
 
@@ -95,6 +101,7 @@ func defaults() Config {
 		Offload:     link.OffloadAuto,
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
+		Connections: stack.DefaultConnections,
 		Respond:     respond.Netstack,
 		Guard:       true,
 		TraceFormat: trace.Text,

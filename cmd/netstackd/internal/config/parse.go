@@ -98,6 +98,13 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.Services, err = parseServices(s)
 		return err
 	})
+	fs.Func("connections", "", func(s string) (err error) {
+		c.Connections, err = strconv.Atoi(s)
+		if err != nil || c.Connections < 1 || c.Connections > maxConnections {
+			return fmt.Errorf("expected how many TCP connections each service may have, from 1 to %d", maxConnections)
+		}
+		return nil
+	})
 	respondAll := false
 	fs.Func("respond", "", func(s string) error { return c.parseRespond(s, &respondAll) })
 	fs.Func("shadow", "", func(s string) (err error) {

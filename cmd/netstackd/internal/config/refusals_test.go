@@ -159,6 +159,8 @@ var refusals = []refusal{
 	{"-exec-user nobody", after("-respond", "exec:true", "-exec-user", "")},
 	{"-tun-fd", after("-tun-fd", "3")},
 	{"-no-configure", after("-no-configure")},
+	{"-connections of none", after("-connections", "0")},
+	{"-connections of too many", after("-connections", "1000001")},
 	{"-pcapng without a name", after("-pcapng", "")},
 	{"-pcapng-rotate of no unit", after("-pcapng", "x.pcapng", "-pcapng-rotate", "1M")},
 	{"-pcapng-rotate without a file", after("-pcapng-rotate", "1MB")},

@@ -18,6 +18,7 @@ netstack behind it, and shows its work.
   -busy-poll DURATION  how long to poll an idle device before blocking, while
                        packets come that close together; 0 never (default 50us)
   -services LIST       echo, discard, chargen, http, iperf3; or all, or none (default all)
+  -connections N       TCP connections of each service at a time (default 1024)
   -respond [ADDR=]WHO  who answers pings, to ADDR or to all: netstack, byhand (the
                        reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio;
                        repeatable (default netstack)
