@@ -205,6 +205,16 @@ func (d *Desk) Return(id uint64) {
 	}
 }
 
+// ReturnAll takes back all requests that were given: whoever had them is gone.
+func (d *Desk) ReturnAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.waiting {
+		r.given = false
+	}
+	d.wake()
+}
+
 // Pending lists what has not been answered, oldest first.
 func (d *Desk) Pending() []Request {
 	d.mu.Lock()
@@ -251,6 +261,10 @@ type Verdict struct {
 // is written; it is nil only if the reply is right and was sent. After a refusal
 // the request waits on.
 func (d *Desk) Reply(packet []byte) (Verdict, error) {
+	if len(packet) > MaxPacket {
+		d.score.unasked()
+		return Verdict{}, fmt.Errorf("the reply has %d bytes, and the longest packet %d (RFC 8200 §3)", len(packet), MaxPacket)
+	}
 	now := d.cfg.Now()
 	var reply wire.Packet
 	reply.Decode(packet)

@@ -92,6 +92,18 @@ func TestDeskRefusals(t *testing.T) {
 	}
 }
 
+// TestDeskTooLong: no packet is longer than the longest.
+func TestDeskTooLong(t *testing.T) {
+	b := newBench(t, respond.DeskConfig{SendBadReplies: true})
+	b.ask(t, bits(t, goldenRequest))
+	for n, says := range map[int]string{65535: "length is 65535 bytes, by hand 84 bytes", 65576: "the reply has 65576 bytes, and the longest packet 65575"} {
+		reply := append(bits(t, goldenReply), make([]byte, n-84)...)
+		if _, err := b.Reply(reply); err == nil || !strings.HasPrefix(err.Error(), says) || len(b.sent) != 0 {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
 func TestDeskRepliesToNobody(t *testing.T) {
 	b := newBench(t, respond.DeskConfig{SendBadReplies: true})
 	if _, err := b.Reply(bits(t, goldenReply)); err == nil || !strings.Contains(err.Error(), "no echo request waits") {

@@ -14,6 +14,10 @@
 //   - question.go: [Question], what is put to a desk.
 //   - request.go: [Request], what waits there, and how a reply finds its request.
 //   - grade.go: [Fault], what is wrong with a reply, in words.
+//   - protocol.go: the lines that a shell or a process speaks. lines.go: how they
+//     are put together.
+//   - fifo.go, fifo_linux.go: [FIFO], two named pipes. exec.go, exec_linux.go:
+//     [Exec], a process.
 //   - score.go: how an answerer has done.
 //   - reason.go: the reasons of what is lost.
 package respond
