@@ -60,6 +60,7 @@ type event struct {
 	Verdicts  map[string]int            `json:"-"` // "checksums" again, which has another shape there
 	Compare   map[string]int            `json:"compare"`
 	Drops     map[string]int            `json:"drops"`
+	Elsewhere map[string]int            `json:"elsewhere"`
 	Fates     map[string]map[string]int `json:"fates"` // by direction
 	Answerers []scorecard               `json:"answerers"`
 	TraceLost int                       `json:"trace_lost"`

@@ -41,7 +41,7 @@ func NewExec(c ExecConfig) (*Exec, error) {
 		c.Wait = readWait
 	}
 	e := &Exec{cfg: c}
-	e.cfg.Log = c.Log.WithField("answerer", c.Desk.Name())
+	e.cfg.Log = c.Log.WithField("answerer", "exec")
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, nil
 }

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A Scorecard is how one answerer has done, in the summary.
@@ -43,7 +45,7 @@ type Latency struct {
 // text is the scorecard in words, a line.
 func (s *Scorecard) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "answerer %s", s.Name)
+	fmt.Fprintf(&b, "answerer %s", short(s.Name))
 	if !s.Live {
 		b.WriteString(" (shadow)")
 	}
@@ -64,6 +66,18 @@ func (s *Scorecard) text() string {
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// short is a name that fits a line: commands can be anything.
+func short(name string) string {
+	const most = 60
+	if len(name) <= most && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return name
+	}
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "") + "…"
+	}
+	return strconv.Quote(name)
 }
 
 // micros is a duration of so many microseconds, in three digits or so.
