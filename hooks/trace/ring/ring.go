@@ -20,10 +20,14 @@ const (
 // The ring has room for what comes in that time many times over.
 const gather = 500 * time.Microsecond
 
-// polite is how many events the writer takes before it lets others run first. It
-// may share a core with the packets' way, and the scheduler would leave it there
-// for 10 ms; so many events take it some 20 µs.
-const polite = 16
+// The writer may share a core with the packets' way, and the scheduler would leave
+// it there for 10 ms. So it lets others run every few events, which take it some
+// 20 µs; when the ring fills, it takes more at a time, or it would never keep up.
+const (
+	polite  = 16
+	pressed = 256
+	filling = Len / 4
+)
 
 // A Ring is the bounded way of events from where packets pass to the one
 // goroutine that writes them, with an account of them: each event put in ends
@@ -41,7 +45,7 @@ type Ring[E any] struct {
 
 	// gathering is the timer of Gather.
 	gathering *time.Timer
-	// turn counts what Take has taken.
+	// turn counts what Take has taken since it let others run.
 	turn uint
 
 	started atomic.Bool
@@ -128,7 +132,8 @@ func (r *Ring[E]) Gather() {
 // whether the writer is to go on: not if Close has abandoned it, and then the
 // event is lost.
 func (r *Ring[E]) Take(e E) (goOn bool) {
-	if r.turn++; r.turn%polite == 0 {
+	if r.turn++; r.turn >= pressed || r.turn >= polite && len(r.Events) < filling {
+		r.turn = 0
 		runtime.Gosched()
 	}
 	r.mu.Lock()
