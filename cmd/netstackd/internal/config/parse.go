@@ -140,6 +140,7 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.Inject = append(c.Inject, rule)
 		return err
 	})
+	c.httpFlags(fs)
 	fs.Func("log-level", "", func(s string) (err error) {
 		if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
 			return err
@@ -202,6 +203,9 @@ func (c *Config) complete(hosts []netip.Addr) (err error) {
 	}
 	if c.MTU < minMTUIPv6 && slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		return fmt.Errorf("-mtu %d is too small for IPv6: give at least -mtu %d, or no IPv6 address", c.MTU, minMTUIPv6)
+	}
+	if err := c.checkHTTP(); err != nil {
+		return err
 	}
 	if faults.NeedWholeChecksums(c.Inject) {
 		// Else the kernel would complete a right checksum over the damage.
