@@ -51,9 +51,6 @@ type Options struct {
 	// then; without, what comes in is judged as it stands. [hooks/verify] is to
 	// be in the chain, which drops by name what is wrong.
 	ReceiveOffload bool
-	// Payload says that some hook reads the data of super-segments with partial
-	// checksums, which costs a copy of it: a tracer that wants bytes, a filter.
-	Payload bool
 }
 
 // New wraps child in a chain of hooks, which see each packet in the order
@@ -88,7 +85,7 @@ func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	dispatcher := e.dispatcher.Load()
-	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil)
+	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil, nil)
 	switch {
 	case !forward:
 	case !e.options.ReceiveOffload:
@@ -140,7 +137,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	var kept stack.PacketBufferList // in use from the first drop on
 	all := pkts.AsSlice()
 	for i, pkt := range all {
-		switch forward, _ := e.pass(Outbound, pkt, true); {
+		switch forward, _ := e.pass(Outbound, pkt, true, nil); {
 		case forward && dropped > 0:
 			kept.PushBack(pkt)
 		case !forward:
@@ -163,13 +160,12 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 }
 
 // pass shows a packet to the ledger and the chain and reports whether it is to
-// be forwarded, and whether its sums are verified.
-func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) (forward, vouched bool) {
+// be forwarded, and whether its sums are verified. answer is nil unless another
+// than netstack has made it.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool) {
 	p := e.packets.Get().(*Packet)
-	p.decode(d, p.contiguous(pkt, e.options.Payload), time.Now())
-	if d == Outbound || e.options.ReceiveOffload {
-		p.Offload = p.offload(pkt)
-	}
+	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
+	p.Answer = answer
 	p.judge()
 	e.ledger.see(p)
 	if !attached {

@@ -1,11 +1,14 @@
 package hooks_test
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -214,4 +217,74 @@ func TestNoteReassembled(t *testing.T) {
 	if diff := cmp.Diff(want, ledger.Totals().Verdicts); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
 	}
+}
+
+// TestHead: of a partial packet in several views hooks see the headers, and all
+// of it if they ask; of any other they see all.
+func TestHead(t *testing.T) {
+	whole := tcpSegment(4000)
+	partial, small := bt.Partial(whole), bt.Partial(tcpSegment(0))
+	of := wire.Offload{Partial: true, SegmentSize: 1448}
+	for _, tt := range []struct {
+		name string
+		b    []byte
+		o    wire.Offload
+		cuts []int // of the data behind the IP header
+		head int
+	}{
+		{"headers in a view", partial, of, []int{20, 2000}, 40},
+		{"headers and data in a view", partial, of, []int{30, 2000}, 50},
+		{"one view", partial, of, nil, len(partial)},
+		{"no data", small, of, nil, len(small)},
+		{"headers in two views", partial, of, []int{10, 2000}, len(partial)},
+		{"not marked", whole, wire.Offload{}, []int{20, 2000}, len(whole)},
+		{"of another field", partial, wire.Offload{SegmentSize: 1448}, []int{20, 2000}, len(partial)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pkt := inView(tt.b, tt.cuts...)
+			comparetest.Mark(pkt, tt.b, tt.o)
+			l := list(pkt)
+			defer l.DecRef()
+			for _, asks := range []bool{false, true} {
+				seen := false
+				e := hooks.New(newChild(), newLedger(), hooks.Options{}, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
+					seen = true
+					if len(p.Bytes) != tt.head || len(p.Bytes)+p.Missing != len(tt.b) || p.Len != len(tt.b) || p.DataLen() != len(tt.b)-20 {
+						t.Errorf("%d bytes and %d missing, length %d, data %d", len(p.Bytes), p.Missing, p.Len, p.DataLen())
+					}
+					if asks && (!bytes.Equal(p.All(), tt.b) || !bytes.Equal(p.Bytes, tt.b) || p.Missing != 0) {
+						t.Error("all is not all")
+					}
+				}}, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
+					if asks && !bytes.Equal(p.Bytes, tt.b) {
+						t.Error("the next hook does not see what was joined")
+					}
+				}})
+				if _, err := e.WritePackets(l); err != nil || !seen {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// inView is outbound with the IP header in the first view, and as much data with
+// it as the first cut says.
+func inView(b []byte, cuts ...int) *stack.PacketBuffer {
+	first := len(b)
+	if len(cuts) > 0 {
+		first = 20 + cuts[0]
+	}
+	var payload buffer.Buffer
+	from := first
+	for _, to := range append(slices.Clone(cuts), len(b)-20)[min(1, len(cuts)):] {
+		if to+20 > from {
+			_ = payload.Append(buffer.NewViewWithData(b[from : to+20]))
+			from = to + 20
+		}
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{ReserveHeaderBytes: first, Payload: payload})
+	copy(pkt.TransportHeader().Push(first-20), b[20:first])
+	copy(pkt.NetworkHeader().Push(20), b[:20])
+	return pkt
 }

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"slices"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -11,8 +10,10 @@ import (
 )
 
 // A Packet is one packet on its way through the chain. The embedded decoding
-// and its bytes are valid only during the hook's call. Without Options.Payload,
-// the data of a super-segment is not to be read: only its length is right.
+// and its bytes are valid only during the hook's call.
+//
+// Of an outbound packet with a partial checksum, whose payload nobody has to look
+// at, Bytes may end with the headers: All returns them all.
 type Packet struct {
 	wire.Packet
 
@@ -27,6 +28,11 @@ type Packet struct {
 	Fate   Fate
 	Reason string
 
+	// Seq is the packet's number in traces, once a hook has given it one.
+	Seq uint64
+	// Answer is nil but for an outbound packet that is not netstack's.
+	Answer *Answer
+
 	// Untraced says that the packet is to be counted and judged, but not
 	// written down.
 	Untraced bool
@@ -37,8 +43,19 @@ type Packet struct {
 	stopped     bool
 	held        bool
 
-	// scratch joins the bytes of a packet that lies in several views.
+	// scratch joins the bytes of a packet that lies in several views, and buffer
+	// is where those that are missing lie.
 	scratch []byte
+	buffer  *stack.PacketBuffer
+}
+
+// All returns the packet's bytes, joined if they are not yet.
+func (p *Packet) All() []byte {
+	if p.Missing > 0 && p.buffer != nil {
+		n := len(p.Bytes) + p.Missing
+		p.Bytes, p.Missing = p.contiguous(p.buffer)[:n:n], 0
+	}
+	return p.Bytes
 }
 
 // Checks returns the packet's checksums, as judged by hand. If Reassembled, the
@@ -88,6 +105,10 @@ func (p *Packet) Drop(fate Fate, reason string) {
 	}
 }
 
+// Suppress ends the way of a reply that netstack has made and another answerer
+// gives: it is judged like any other, and not sent.
+func (p *Packet) Suppress() { p.Drop(Suppressed, "") }
+
 // Stopped reports whether a hook has dropped the packet.
 func (p *Packet) Stopped() bool { return p.stopped }
 
@@ -120,7 +141,33 @@ func (p *Packet) SetOffloaded(d Direction, b []byte, o wire.Offload, now time.Ti
 // decode is the part of Set before the checksums.
 func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 	p.Decode(b)
-	p.Direction, p.Time, p.Len = d, now, len(b)
+	p.begin(d, len(b), now)
+}
+
+// decodeBuffer is decode for a packet in a buffer. What was left to hardware is
+// read from there, if it counts. A packet whose payload nobody will sum is not
+// joined: to copy a super-segment costs more than all else here.
+func (p *Packet) decodeBuffer(d Direction, pkt *stack.PacketBuffer, offloaded bool, now time.Time) {
+	if offloaded && pkt.GSOOptions.NeedsCsum {
+		head := firstView(pkt)
+		n := pkt.Size()
+		if p.DecodeHead(head, n-len(head)) && p.Upper == wire.LayerTCP && !p.Fragment.IsFragment() && p.Trailing == 0 {
+			if p.Offload = p.offload(pkt); p.Offload.Partial {
+				p.begin(d, n, now)
+				p.buffer = pkt
+				return
+			}
+		}
+	}
+	p.decode(d, p.contiguous(pkt), now)
+	if offloaded {
+		p.Offload = p.offload(pkt)
+	}
+}
+
+func (p *Packet) begin(d Direction, n int, now time.Time) {
+	p.Direction, p.Time, p.Len = d, now, n
+	p.buffer, p.Seq, p.Answer = nil, 0, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent
@@ -130,23 +177,26 @@ func (p *Packet) decode(d Direction, b []byte, now time.Time) {
 // judge is the part of Set that judges the checksums.
 func (p *Packet) judge() { p.nchecks, p.reassembled = len(p.Checksums(p.checks[:0])), false }
 
-// headLen is room for the headers of a TCP segment over IPv4, or over IPv6 with
-// some extension headers, in bytes.
-const headLen = 256
+// firstView returns the bytes of the first view that has any: netstack's headers
+// lie in one.
+func firstView(pkt *stack.PacketBuffer) []byte {
+	views, offset := pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := v.AsSlice()
+		if offset < len(b) {
+			return b[offset:]
+		}
+		offset -= len(b)
+	}
+	return nil
+}
 
 // contiguous returns the packet's bytes in one piece: the packet's own if they
-// lie in one view, else a copy in p.scratch. Without payload, of a super-segment
-// whose checksum is partial only the first headLen bytes are copied, and the rest
-// is there for its length alone.
-func (p *Packet) contiguous(pkt *stack.PacketBuffer, payload bool) []byte {
-	size := pkt.Size()
-	wanted := size
-	if g := &pkt.GSOOptions; !payload && g.NeedsCsum && g.Type != stack.GSONone {
-		wanted = min(size, headLen)
-	}
+// lie in one view, as they do inbound, else a copy in p.scratch.
+func (p *Packet) contiguous(pkt *stack.PacketBuffer) []byte {
 	views, offset := pkt.AsViewList()
 	p.scratch = p.scratch[:0]
-	for v := views.Front(); v != nil && len(p.scratch) < wanted; v = v.Next() {
+	for v := views.Front(); v != nil; v = v.Next() {
 		b := v.AsSlice()
 		if offset >= len(b) {
 			offset -= len(b)
@@ -154,14 +204,12 @@ func (p *Packet) contiguous(pkt *stack.PacketBuffer, payload bool) []byte {
 		}
 		b = b[offset:]
 		offset = 0
-		if len(b) == size {
+		if len(p.scratch) == 0 && v.Next() == nil {
 			return b
 		}
-		p.scratch = append(p.scratch, b[:min(len(b), wanted-len(p.scratch))]...)
+		p.scratch = append(p.scratch, b...)
 	}
-	// What stands behind is of other packets, or zero.
-	p.scratch = slices.Grow(p.scratch, size-len(p.scratch))
-	return p.scratch[:size]
+	return p.scratch
 }
 
 // udpChecksumOffset is that of the checksum in a UDP header, in bytes (RFC 768).
@@ -178,7 +226,7 @@ func (p *Packet) offload(pkt *stack.PacketBuffer) wire.Offload {
 			p.Upper == wire.LayerUDP && g.CsumOffset == udpChecksumOffset
 	}
 	if p.Upper == wire.LayerTCP && (g.Type == stack.GSOTCPv4 || g.Type == stack.GSOTCPv6) &&
-		len(p.Data())-p.TCP.DataOffset > int(g.MSS) {
+		p.DataLen()-p.TCP.DataOffset > int(g.MSS) {
 		o.SegmentSize = int(g.MSS)
 	}
 	return o

@@ -24,6 +24,7 @@ type delivered struct {
 	protocol  tcpip.NetworkProtocolNumber
 	bytes     string
 	validated bool // RXChecksumValidated
+	gso       stack.GSO
 }
 
 // collector is a dispatcher that keeps copies of what it gets.
@@ -41,7 +42,7 @@ func (c *collector) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *sta
 	}
 	v := pkt.ToView()
 	defer v.Release()
-	c.got <- delivered{p, string(v.AsSlice()), pkt.RXChecksumValidated}
+	c.got <- delivered{p, string(v.AsSlice()), pkt.RXChecksumValidated, pkt.GSOOptions}
 }
 
 func (c *collector) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {

@@ -55,7 +55,19 @@ type rig struct {
 	index  int
 }
 
-func newRig(t *testing.T, change func(*link.Config)) *rig {
+// eachOffload runs a test with super-segments passing and without, each in a
+// namespace of its own.
+func eachOffload(t *testing.T, test func(t *testing.T, o link.Options)) {
+	for _, o := range []link.Options{{Offload: link.OffloadOff}, {Offload: link.OffloadOn, BusyPoll: 50 * time.Microsecond}} {
+		t.Run("offload-"+string(o.Offload), func(t *testing.T) {
+			if inNamespace(t) {
+				test(t, o)
+			}
+		})
+	}
+}
+
+func newRig(t *testing.T, o link.Options, change func(*link.Config)) *rig {
 	t.Helper()
 	log, logged := newLog()
 	c := config(log)
@@ -66,9 +78,13 @@ func newRig(t *testing.T, change func(*link.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := link.NewEndpoint(dev, link.Options{Log: log})
+	o.Log = log
+	e, err := link.NewEndpoint(dev, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := o.Offload == link.OffloadOn; e.Offloads() != want {
+		t.Fatalf("offload is %v, want %v", e.Offloads(), want)
 	}
 	r := &rig{dev: dev, e: e, c: newCollector(), logged: logged}
 	t.Cleanup(func() {

@@ -2,68 +2,179 @@ package link_test
 
 import (
 	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"io"
+	"encoding/binary"
 	"math/rand/v2"
 	"net"
-	"net/netip"
-	"strings"
+	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"netstackd/link"
 )
 
-// TestIntegrationUDPSegments: the kernel hands over many datagrams as one
-// super-segment (UDP_SEGMENT), and each comes out by itself.
-func TestIntegrationUDPSegments(t *testing.T) {
-	if !inNamespace(t) {
+// parsed is a delivered IP packet taken apart.
+type parsed struct {
+	src, dst tcpip.Address
+	protocol tcpip.TransportProtocolNumber
+	id       uint32
+	offset   uint16 // of a fragment, in bytes
+	more     bool   // fragments
+	payload  []byte
+}
+
+// parse takes a packet apart; IPv4's own checksum must be right.
+func parse(t *testing.T, d delivered) parsed {
+	t.Helper()
+	b := []byte(d.bytes)
+	if header.IPVersion(b) == header.IPv4Version {
+		ip := header.IPv4(b)
+		if !ip.IsValid(len(b)) || !ip.IsChecksumValid() {
+			t.Fatalf("a bad header: %x", b)
+		}
+		return parsed{ip.SourceAddress(), ip.DestinationAddress(), ip.TransportProtocol(), uint32(ip.ID()), ip.FragmentOffset(), ip.More(), ip.Payload()}
+	}
+	ip := header.IPv6(b)
+	if !ip.IsValid(len(b)) {
+		t.Fatalf("a bad header: %x", b)
+	}
+	p := parsed{src: ip.SourceAddress(), dst: ip.DestinationAddress(), protocol: ip.TransportProtocol(), payload: ip.Payload()}
+	if p.protocol == header.IPv6FragmentHeader {
+		f := header.IPv6Fragment(p.payload)
+		p.protocol, p.id, p.offset, p.more, p.payload = f.TransportProtocol(), f.ID(), f.FragmentOffset()*8, f.More(), p.payload[header.IPv6FragmentHeaderSize:]
+	}
+	return p
+}
+
+// wantSum wants the checksum of a whole message to be right, or, where gso says
+// that it is to be completed, the pseudo-header's sum in its field.
+func wantSum(t *testing.T, p parsed, gso stack.GSO, field int) {
+	t.Helper()
+	pseudo := header.PseudoHeaderChecksum(p.protocol, p.src, p.dst, uint16(len(p.payload)))
+	if p.protocol == header.ICMPv4ProtocolNumber {
+		pseudo = 0
+	}
+	if gso.NeedsCsum {
+		if got := binary.BigEndian.Uint16(p.payload[field:]); got != pseudo {
+			t.Fatalf("the field holds %#x, want the pseudo-header's sum %#x: %x", got, pseudo, p.payload)
+		}
 		return
 	}
-	r := newRig(t, nil)
-	for _, tc := range []struct{ segment, count int }{{1000, 60}, {1472, 44}, {10, 64}, {1, 64}} {
-		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.MustParseAddrPort("172.16.0.2:4000")))
-		if err != nil {
-			t.Fatal(err)
+	if sum := checksumOf(append(binary.BigEndian.AppendUint16(nil, pseudo), p.payload...)); sum != 0xffff {
+		t.Fatalf("a bad checksum, the sum is %#x: %x", sum, p.payload)
+	}
+}
+
+// message is the next one of a protocol from the kernel, put together from its
+// fragments, which must come in order; the kernel's own are skipped.
+func (r *rig) message(t *testing.T, protocol tcpip.TransportProtocolNumber, ours func(payload []byte) bool) (p parsed, gso stack.GSO, fragments int) {
+	t.Helper()
+	var whole []byte
+	for {
+		d := r.c.next(t)
+		p := parse(t, d)
+		if p.protocol != protocol || p.offset == 0 && !ours(p.payload) {
+			continue
 		}
-		defer conn.Close()
-		setsockopt(t, conn, unix.IPPROTO_UDP, unix.UDP_SEGMENT, tc.segment)
-		payload := strings.Repeat("s", tc.segment*tc.count)
-		if _, err := conn.Write([]byte(payload)); err != nil {
-			t.Fatal(err)
+		if d.gso.Type != stack.GSONone || d.gso.MSS != 0 || d.validated {
+			t.Fatalf("a datagram is marked %+v, validated %v", d.gso, d.validated)
 		}
-		for i := range tc.count {
-			for {
-				b := []byte(r.c.next(t).bytes)
-				if header.IPVersion(b) != 4 || header.IPv4(b).TransportProtocol() != header.UDPProtocolNumber {
-					continue // the kernel's own
+		if int(p.offset) != len(whole) {
+			t.Fatalf("a fragment at %d follows %d bytes", p.offset, len(whole))
+		}
+		whole = append(whole, p.payload...)
+		fragments++
+		if !p.more {
+			p.payload = whole
+			return p, d.gso, fragments
+		}
+		if d.gso != (stack.GSO{}) {
+			t.Fatalf("a fragment is marked %+v", d.gso)
+		}
+	}
+}
+
+// TestIntegrationUDPSegments: the kernel hands over many datagrams as one
+// super-segment (UDP_SEGMENT), and each comes out by itself: netstack could not
+// take them whole.
+func TestIntegrationUDPSegments(t *testing.T) {
+	eachOffload(t, func(t *testing.T, o link.Options) {
+		r := newRig(t, o, nil)
+		for _, address := range []string{"172.16.0.2", "fd00:172::2"} {
+			for _, tc := range []struct{ segment, count int }{{1000, 60}, {1452, 44}, {10, 64}, {1, 64}} {
+				conn, err := net.Dial("udp", net.JoinHostPort(address, "4000"))
+				if err != nil {
+					t.Fatal(err)
 				}
-				ip := header.IPv4(b)
-				u := header.UDP(ip.Payload())
-				if len(u.Payload()) != tc.segment || int(u.Length()) != len(u) {
-					t.Fatalf("datagram %d has %d bytes, its header says %d, want %d", i, len(u.Payload()), u.Length(), tc.segment)
+				setsockopt(t, conn.(*net.UDPConn), unix.IPPROTO_UDP, unix.UDP_SEGMENT, tc.segment)
+				sent := make([]byte, tc.segment*tc.count)
+				rand.NewChaCha8([32]byte{}).Read(sent) //nolint:errcheck // never fails
+				if _, err := conn.Write(sent); err != nil {
+					t.Fatal(err)
 				}
-				sum := header.PseudoHeaderChecksum(header.UDPProtocolNumber, ip.SourceAddress(), ip.DestinationAddress(), u.Length())
-				if !ip.IsChecksumValid() || !u.IsChecksumValid(ip.SourceAddress(), ip.DestinationAddress(), checksumOf(u.Payload())) {
-					t.Fatalf("datagram %d has a bad checksum (pseudo-header %#x): %x", i, sum, b)
+				for part := range slices.Chunk(sent, tc.segment) {
+					p, gso, _ := r.message(t, header.UDPProtocolNumber, func([]byte) bool { return true })
+					wantSum(t, p, gso, 6)
+					if u := header.UDP(p.payload); !bytes.Equal(u.Payload(), part) || int(u.Length()) != len(u) {
+						t.Fatalf("a datagram of %d bytes, that says %d, want other %d", len(u.Payload()), u.Length(), len(part))
+					}
 				}
-				break
+				conn.Close() //nolint:errcheck // nothing to lose
 			}
 		}
-	}
-	if d := r.e.Counters().Drops; len(d) != 0 {
-		t.Errorf("drops: %v", d)
-	}
+		wantDrops(t, r.e)
+	})
+}
+
+// TestIntegrationFragments: fragments, and messages that no checksum offload
+// knows, pass as they are.
+func TestIntegrationFragments(t *testing.T) {
+	eachOffload(t, func(t *testing.T, o link.Options) {
+		r := newRig(t, o, nil)
+		for _, tc := range []struct {
+			network, address string
+			protocol         tcpip.TransportProtocolNumber
+			field            int // of the checksum
+			header           []byte
+		}{
+			{"udp", "172.16.0.2:4000", header.UDPProtocolNumber, 6, nil},
+			{"udp", "[fd00:172::2]:4000", header.UDPProtocolNumber, 6, nil},
+			{"ip4:icmp", "172.16.0.2", header.ICMPv4ProtocolNumber, 2, []byte{8, 0, 0, 0, 0, 1, 0, 1}},
+			{"ip6:ipv6-icmp", "fd00:172::2", header.ICMPv6ProtocolNumber, 2, []byte{128, 0, 0, 0, 0, 1, 0, 1}},
+		} {
+			for _, size := range []int{0, 1, 100, 1452, 1473, 4000, 60000} {
+				conn, err := net.Dial(tc.network, tc.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				data := make([]byte, size)
+				rand.NewChaCha8([32]byte{byte(size)}).Read(data) //nolint:errcheck // never fails
+				sent := append(slices.Clone(tc.header), data...)
+				if tc.protocol == header.ICMPv4ProtocolNumber { // the kernel computes ICMPv6's
+					binary.BigEndian.PutUint16(sent[2:], ^checksumOf(sent))
+				}
+				if _, err := conn.Write(sent); err != nil {
+					t.Fatal(err)
+				}
+				p, gso, fragments := r.message(t, tc.protocol, func(payload []byte) bool {
+					return tc.protocol != header.ICMPv6ProtocolNumber || payload[0] == 128
+				})
+				wantSum(t, p, gso, tc.field)
+				if !bytes.Equal(p.payload[8:], data) {
+					t.Errorf("%s: other %d bytes than the %d sent", tc.network, len(p.payload)-8, size)
+				}
+				if (fragments > 1) != (size > 1452) {
+					t.Errorf("%s: %d bytes in %d fragments", tc.network, size, fragments)
+				}
+				conn.Close() //nolint:errcheck // nothing to lose
+			}
+		}
+		wantDrops(t, r.e)
+	})
 }
 
 // checksumOf is RFC 1071's sum of b, not complemented.
@@ -92,128 +203,4 @@ func setsockopt(t *testing.T, conn syscall.Conn, level, name, value int) {
 	if err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), level, name, value) }); err != nil || failed != nil {
 		t.Fatalf("set socket option %d: %v, %v", name, failed, err)
 	}
-}
-
-// TestIntegrationTCPSegments sends to a real netstack, which answers with the
-// digest of what it got. Of segments of 88 bytes a super-segment holds more than
-// wireguard's batch: what is lost of it must be little, counted, and sent again.
-// (It does not send them back: the kernel's receiver drops segments as small as
-// these when they come fast, which says nothing about the link.)
-func TestIntegrationTCPSegments(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
-	for _, tc := range []struct {
-		name     string
-		mss, len int    // bytes; no mss for the kernel's own
-		drops    uint64 // at most
-	}{
-		{name: "usual", len: 8 << 20},
-		{name: "small", mss: 88, len: 512 << 10, drops: 4}, // 128 buffers become 256, 512, 1024, 2048
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			dev, err := link.Open(config(nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := link.NewEndpoint(dev, link.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := digestStack(t, e)
-			if err := dev.Up(); err != nil {
-				t.Fatal(err)
-			}
-			dialer := net.Dialer{Timeout: patience, Control: func(_, _ string, raw syscall.RawConn) error {
-				if tc.mss == 0 {
-					return nil
-				}
-				var failed error
-				err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, tc.mss) })
-				return cmp.Or(err, failed)
-			}}
-			conn, err := dialer.Dial("tcp", "172.16.0.2:7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(4 * patience)); err != nil {
-				t.Fatal(err)
-			}
-			sent := make([]byte, tc.len)
-			rnd := rand.NewChaCha8([32]byte{})
-			rnd.Read(sent)
-			start := time.Now()
-			if _, err := conn.Write(sent); err != nil {
-				t.Fatalf("send: %v", err)
-			}
-			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-				t.Fatal(err)
-			}
-			digest, err := io.ReadAll(conn)
-			if err != nil {
-				t.Errorf("receive: %v", err)
-			}
-			if want := sha256.Sum256(sent); !bytes.Equal(digest, want[:]) {
-				t.Errorf("what came is not what was sent: digest %x, want %x", digest, want)
-			}
-			c := e.Counters()
-			t.Logf("%d bytes in %v: %+v", tc.len, time.Since(start).Round(time.Millisecond), c)
-			if c.Drops["link-too-many-segments"] > tc.drops {
-				t.Errorf("%d super-segments were cut, want at most %d", c.Drops["link-too-many-segments"], tc.drops)
-			}
-			delete(c.Drops, "link-too-many-segments")
-			if len(c.Drops) != 0 {
-				t.Errorf("drops: %v", c.Drops)
-			}
-			if err := s.RemoveNIC(1); err != nil {
-				t.Error(err)
-			}
-			within(t, "Wait", e.Wait)
-			s.Destroy()
-		})
-	}
-}
-
-// digestStack is a netstack that takes one TCP connection on port 7, reads it to
-// its end and answers with the SHA-256 of it.
-func digestStack(t *testing.T, e *link.Endpoint) *stack.Stack {
-	t.Helper()
-	s := stack.New(stack.Options{
-		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
-	})
-	fail := func(err tcpip.Error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	fail(s.CreateNIC(1, e))
-	local := tcpip.AddrFrom4([4]byte{172, 16, 0, 2})
-	fail(s.AddProtocolAddress(1, tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: local.WithPrefix()}, stack.AddressProperties{}))
-	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: 1}})
-	l, err := gonet.ListenTCP(s, tcpip.FullAddress{Addr: local, Port: 7}, ipv4.ProtocolNumber)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := l.Accept()
-		if err != nil {
-			return // closed below
-		}
-		defer conn.Close()
-		h := sha256.New()
-		if _, err := io.Copy(h, conn); err != nil {
-			return // the other end sees no digest
-		}
-		_, _ = conn.Write(h.Sum(nil)) // likewise
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		within(t, "digest", func() { <-ended })
-	})
-	return s
 }

@@ -109,7 +109,7 @@ func addresses(n int) *work {
 					startTime: microseconds(s.started) / 1000, meanRTT: microseconds(p.RTT.Mean()),
 					echoRate: d.Rate(), resident: mebibytes(bytes),
 				},
-				Amount: float64(p.Operations), Per: "op",
+				Amount: float64(p.Operations), Per: "op", Sent: p.Sent + d.Sent, Lost: p.Lost + d.Lost,
 			}, err
 		},
 	}

@@ -10,18 +10,22 @@
 // path in turn, then all of them again, so that what drifts on the machine
 // drifts for all alike.
 //
-//		outer process ── JSON over pipes ──▶ worker, one a path, in its namespace
-//		                                       │ kernel's sockets   │ starts, weighs, stops
-//		                                       └──── link ────▶ host process
+//	outer process ── JSON over pipes ──▶ worker, one a path, in its namespace
+//	                                       │ kernel's sockets   │ starts, weighs, stops
+//	                                       └──── link ────▶ host process
 //
-//	  - options.go reads the command line, paths.go knows the paths and works.go
-//	    the works with their figures and targets.
-//	  - bench_linux.go is the outer process: rounds, and the report.
-//	  - worker_linux.go is the worker; host_linux.go the host it starts,
-//	    usage_linux.go what that costs, trace_linux.go its trace file.
-//	  - namespace_linux.go makes the namespaces, protocol_linux.go the pipes.
-//	  - internal/load makes the traffic, internal/serve holds the hosts that are not
-//	    netstackd, internal/report does the arithmetic and the printing.
+// The outer process is bench_linux.go (rounds, report), with a member (member_linux.go)
+// for each path and a peer (peer_linux.go) for each worker. options.go reads the
+// command line, paths.go knows the paths, works.go and growth.go the works with
+// their figures and targets, machine_linux.go describes where it all runs.
+//
+// The worker is worker_linux.go: host_linux.go starts the host, usage_linux.go
+// tells what it costs, trace_linux.go looks after its trace file, holder_linux.go
+// holds many connections. namespace_linux.go makes the namespaces, and
+// protocol_linux.go is what goes through the pipes.
+//
+// internal/load makes the traffic, internal/serve holds the hosts that are not
+// netstackd, internal/report does the arithmetic and the printing.
 //
 // Exit status: 0 if every path did every work, whether or not targets are met; 1
 // if one did not; 2 for wrong usage.

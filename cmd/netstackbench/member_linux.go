@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -118,13 +119,17 @@ func (r *result) row(figure string) report.Row {
 		row.Error = r.err.Error()
 		return row
 	}
+	var lost, sent uint64
 	for _, one := range r.rounds {
-		row.Samples = append(row.Samples, one.Outcome.Values[figure])
-		for _, note := range one.Outcome.Notes {
-			row.Notes = append(row.Notes, note)
-		}
+		o := one.Outcome
+		row.Samples = append(row.Samples, o.Values[figure])
+		row.Notes = append(row.Notes, o.Notes...)
+		lost, sent = lost+o.Lost, sent+o.Sent
 	}
 	row.Notes = slices.Compact(row.Notes)
+	if lost > 0 {
+		row.Notes = append(row.Notes, fmt.Sprintf("%d of %d packets were lost", lost, sent))
+	}
 	row.Cost = r.cost()
 	row.Notes = append(row.Notes, r.end.Notes...)
 	if r.end.Traced && r.end.Packets > 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,7 +67,10 @@ func enter() error {
 func checkTUN() error {
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("open TUN: %w: modprobe tun; in a container: --device /dev/net/tun", err)
+		if errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("make TUN devices: %w: run the benchmark as root", err)
+		}
+		return fmt.Errorf("make TUN devices: %w: modprobe tun; in a container: --device /dev/net/tun", err)
 	}
 	return f.Close()
 }

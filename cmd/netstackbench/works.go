@@ -71,7 +71,9 @@ type outcome struct {
 	// Per says; 0 if the CPU time is for nothing that can be counted.
 	Amount float64
 	Per    string
-	Notes  []string
+	// Sent and Lost are datagrams or echo requests.
+	Sent, Lost uint64
+	Notes      []string
 }
 
 // The figures.
@@ -200,7 +202,7 @@ func datagrams(size, outstanding int) *work {
 				return outcome{}, err
 			}
 			return outcome{
-				Values: map[string]float64{rate: r.Rate()}, Amount: gibibytes(r), Per: "GiB", Notes: lost(r),
+				Values: map[string]float64{rate: r.Rate()}, Amount: gibibytes(r), Per: "GiB", Sent: r.Sent, Lost: r.Lost,
 			}, nil
 		},
 	}
@@ -234,7 +236,7 @@ func ping(name, title string, interval time.Duration) *work {
 				Values: map[string]float64{
 					meanRTT: microseconds(p.RTT.Mean()), p99RTT: microseconds(p.RTT.Quantile(99)),
 				},
-				Amount: float64(p.Operations), Per: "op", Notes: lost(p.Result),
+				Amount: float64(p.Operations), Per: "op", Sent: p.Sent, Lost: p.Lost,
 			}, nil
 		},
 	}
@@ -246,14 +248,6 @@ func operations(r load.Result, err error) (outcome, error) {
 		return outcome{}, err
 	}
 	return outcome{Values: map[string]float64{rate: r.Rate()}, Amount: float64(r.Operations), Per: "op"}, nil
-}
-
-// lost notes a loss.
-func lost(r load.Result) []string {
-	if r.Lost == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("%d of %d lost in a round", r.Lost, r.Sent)}
 }
 
 func gibibytes(r load.Result) float64 { return float64(r.Bytes) / (1 << 30) }

@@ -69,10 +69,7 @@ func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
 // newPipeline opens what is written to and makes the hooks. receiveOffload says
 // that the link delivers packets with partial checksums. It starts nothing.
 func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger) (*pipeline, error) {
-	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...), options: hooks.Options{
-		ReceiveOffload: receiveOffload,
-		Payload:        cfg.Filter != nil || cfg.Pcapng != "" || cfg.Trace == trace.Explain,
-	}}
+	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...), options: hooks.Options{ReceiveOffload: receiveOffload}}
 	tracers, err := p.open(cfg, log)
 	if err != nil {
 		return nil, err

@@ -241,12 +241,12 @@ func (c *Comparer) sight(p *hooks.Packet) *trace.Packet {
 	c.seq++
 	seen := &c.seen
 	seen.Time, seen.Seq, seen.Direction, seen.Len = p.Time, c.seq, p.Direction, p.Len
-	seen.Packet, seen.DataLen, seen.Segments = p.Packet, len(p.Data()), p.Segments()
+	seen.Packet, seen.DataLen, seen.Segments = p.Packet, p.DataLen(), p.Segments()
 	seen.NChecks, seen.Reassembled = copy(seen.Checks[:], p.Checks()), p.Reassembled()
 	seen.Fate, seen.Reason, seen.Untraced = p.Fate, p.Reason, p.Untraced
-	seen.Packet.Bytes = nil
+	seen.Packet.Bytes, seen.Packet.Missing = nil, 0
 	if c.cfg.Tracer.WantsBytes() && !p.Untraced {
-		seen.Packet.Bytes = slices.Clone(p.Bytes)
+		seen.Packet.Bytes = slices.Clone(p.All())
 	}
 	return seen
 }

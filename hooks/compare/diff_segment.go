@@ -32,7 +32,7 @@ func (d *differ) segment(reply, hand *wire.Packet, form byhand.Form) {
 	if form == byhand.SynAck {
 		d.synOptions(reply, hand)
 	}
-	d.note("data length", at+r.DataOffset, len(reply.Data())-r.DataOffset, len(hand.Data())-h.DataOffset, trace.May, rfc)
+	d.note("data length", at+r.DataOffset, reply.DataLen()-r.DataOffset, hand.DataLen()-h.DataOffset, trace.May, rfc)
 }
 
 // synOptions compares which options two SYN-ACKs have: the hand's has all that

@@ -32,7 +32,7 @@ func (s *Selector) Inbound(p *hooks.Packet) { s.see(p) }
 func (s *Selector) Outbound(p *hooks.Packet) { s.see(p) }
 
 func (s *Selector) see(p *hooks.Packet) {
-	if s.match != nil && !s.match(p.Bytes) {
+	if s.match != nil && !s.match(p.All()) {
 		p.Untraced = true
 		return
 	}

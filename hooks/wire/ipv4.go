@@ -57,11 +57,10 @@ func (p *Packet) decodeIPv4() bool {
 		return p.fail(ReasonBadTotalLength, LayerIPv4, 2, h.TotalLen, h.HeaderLen)
 	}
 	p.Payload = h.HeaderLen
-	if h.TotalLen > len(b) {
-		return p.fail(ReasonTruncated, LayerIPv4, 2, h.TotalLen, len(b))
+	if received := len(b) + p.Missing; h.TotalLen > received {
+		return p.fail(ReasonTruncated, LayerIPv4, 2, h.TotalLen, received)
 	}
-	p.Trailing = len(b) - h.TotalLen
-	p.Bytes = b[:h.TotalLen:h.TotalLen]
+	p.cut(h.TotalLen)
 	if h.MF && (h.TotalLen-h.HeaderLen)%8 != 0 {
 		return p.fail(ReasonBadFragment, LayerIPv4, 2, h.TotalLen-h.HeaderLen, 8)
 	}

@@ -65,16 +65,16 @@ func (p *Packet) decodeIPv6() bool {
 	p.Payload = ipv6HeaderLen
 
 	total := ipv6HeaderLen + h.PayloadLen
-	truncated := total > len(b)
+	received := len(b) + p.Missing
+	truncated := total > received
 	if !truncated {
-		p.Trailing = len(b) - total
-		p.Bytes = b[:total:total]
+		p.cut(total)
 	}
 	ok := p.decodeExtensions()
 	if truncated {
 		// Said last, so that the addresses and the chain are there to show.
 		p.Problem = Problem{}
-		return p.fail(ReasonTruncated, LayerIPv6, 4, total, len(b))
+		return p.fail(ReasonTruncated, LayerIPv6, 4, total, received)
 	}
 	return ok
 }

@@ -26,7 +26,7 @@ func (p *Packet) Segments() int {
 	if size <= 0 || p.Upper != LayerTCP {
 		return 1
 	}
-	n := len(p.Data()) - p.TCP.DataOffset
+	n := p.DataLen() - p.TCP.DataOffset
 	return max(1, (n+size-1)/size)
 }
 
@@ -39,7 +39,7 @@ func (p *Packet) isPartial() bool {
 // end for final. The length that the pseudo-header counts is the whole packet's,
 // also of a super-segment.
 func (p *Packet) judgePartial(final netip.Addr) Check {
-	n := len(p.Data())
+	n := p.DataLen()
 	c := Check{Layer: LayerTCP, Offset: p.Payload + 16, Seen: p.TCP.Checksum, Verdict: Bad}
 	if p.Upper == LayerUDP {
 		n = p.UDP.Length

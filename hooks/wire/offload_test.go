@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -201,5 +202,54 @@ func checkOffloaded(t *testing.T, b []byte) {
 				t.Fatalf("the page lacks %q", conclusion)
 			}
 		}
+	}
+}
+
+// TestDecodeHead: the headers alone tell all but the data: of every sound TCP
+// sample, cut anywhere behind its headers.
+func TestDecodeHead(t *testing.T) {
+	cuts := 0
+	for name, b := range samples(t) {
+		var whole Packet
+		if !whole.Decode(b) || whole.Upper != LayerTCP || whole.Fragment.IsFragment() {
+			continue
+		}
+		whole.Offload = Offload{Partial: true, SegmentSize: 3}
+		for n := whole.Payload + whole.TCP.DataOffset; n <= len(b); n++ {
+			var p Packet
+			if !p.DecodeHead(b[:n], len(b)-n) {
+				t.Fatalf("%s, %d bytes: %v", name, n, p.Problem)
+			}
+			p.Offload = whole.Offload
+			if got, want := len(p.Bytes)+p.Missing, len(whole.Bytes); got != want {
+				t.Errorf("%s, %d bytes: %d in all, want %d", name, n, got, want)
+			}
+			if p.DataLen() != whole.DataLen() || p.DataLen() != len(whole.Data()) || p.Segments() != whole.Segments() {
+				t.Errorf("%s, %d bytes: data %d, segments %d, want %d, %d", name, n, p.DataLen(), p.Segments(), len(whole.Data()), whole.Segments())
+			}
+			if diff := cmp.Diff(whole.Checksums(nil), p.Checksums(nil)); diff != "" {
+				t.Errorf("%s, %d bytes (-want +got):\n%s", name, n, diff)
+			}
+			p.Bytes, p.Missing = whole.Bytes, 0
+			if diff := cmp.Diff(whole, p, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+				t.Errorf("%s, %d bytes (-want +got):\n%s", name, n, diff)
+			}
+			cuts++
+		}
+	}
+	if cuts < 100 {
+		t.Errorf("only %d cuts", cuts)
+	}
+	// What is said to be there counts, and what is not there is missed.
+	b := sample(t, "tcp-data")
+	var p Packet
+	if p.DecodeHead(b[:40], len(b)-41); p.Problem.Reason != ReasonTruncated || p.Problem.Limit != len(b)-1 {
+		t.Errorf("one byte short: %v", p.Problem)
+	}
+	if !p.DecodeHead(b[:60], len(b)-50) || p.Trailing != 10 || p.DataLen() != len(b)-20 {
+		t.Errorf("ten bytes more: %v, trailing %d, data %d", p.Problem, p.Trailing, p.DataLen())
+	}
+	if p.DecodeHead(b[:30], len(b)-30) {
+		t.Error("half a header is no problem")
 	}
 }

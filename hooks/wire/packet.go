@@ -30,6 +30,9 @@ type Packet struct {
 	// total length are cut (RFC 791 §3.1). If it claims more than was
 	// received, it is all that was received.
 	Bytes []byte
+	// Missing counts the bytes of the packet's end that Bytes lacks, though they
+	// are there: DecodeHead was not given them.
+	Missing int
 	// Trailing counts the bytes cut.
 	Trailing int
 
@@ -83,8 +86,13 @@ func (f Fragment) IsFragment() bool { return f.More || f.Offset != 0 }
 // Decode sets p from the bytes of one IP packet as received, which it borrows.
 // It decodes as far as it can and leaves what stopped it in p.Problem, which
 // it also reports as ok == false. It never panics and allocates nothing.
-func (p *Packet) Decode(b []byte) (ok bool) {
-	*p = Packet{Bytes: b}
+func (p *Packet) Decode(b []byte) (ok bool) { return p.DecodeHead(b, 0) }
+
+// DecodeHead is Decode for a packet of which b is the beginning and missing bytes
+// more are elsewhere. All headers must be in b: if one goes on behind it there is
+// a Problem that the whole packet need not have.
+func (p *Packet) DecodeHead(b []byte, missing int) (ok bool) {
+	*p = Packet{Bytes: b, Missing: missing}
 	if len(b) == 0 {
 		return p.fail(ReasonTooShort, LayerIPv4, 0, 0, ipv4HeaderLen)
 	}
@@ -114,6 +122,25 @@ func (p *Packet) fail(reason string, layer Layer, offset, seen, limit int) bool 
 		p.Problem = Problem{Reason: reason, Layer: layer, Offset: offset, Seen: seen, Limit: limit}
 	}
 	return false
+}
+
+// cut sets where the packet ends, by its own length. There are so many bytes.
+func (p *Packet) cut(length int) {
+	p.Trailing = len(p.Bytes) + p.Missing - length
+	if length <= len(p.Bytes) {
+		p.Bytes, p.Missing = p.Bytes[:length:length], 0
+		return
+	}
+	p.Missing = length - len(p.Bytes)
+}
+
+// DataLen returns the length of the upper layer's bytes, those that are missing
+// among them; 0 if decoding did not get that far.
+func (p *Packet) DataLen() int {
+	if p.Payload == 0 || p.Payload > len(p.Bytes) {
+		return 0
+	}
+	return len(p.Bytes) - p.Payload + p.Missing
 }
 
 // Data returns the upper layer's bytes, header included. It is nil if decoding

@@ -47,14 +47,7 @@ func Connect(to netip.AddrPort, clients, size int, w Window) (Result, error) {
 			rtts.merge(own)
 		})
 	}
-	time.Sleep(w.Warm)
-	w.Mark()
-	begin := time.Now()
-	measured.Store(true)
-	time.Sleep(w.Length)
-	ending.Store(true)
-	elapsed := time.Since(begin)
-	w.Mark()
+	elapsed := w.pass(&measured, &ending)
 	group.Wait()
 	if err := failed.get(); err != nil {
 		return Result{}, err

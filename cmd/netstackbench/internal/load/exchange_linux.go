@@ -48,14 +48,7 @@ func Exchange(to netip.AddrPort, n, size int, w Window) (Result, error) {
 			}
 		})
 	}
-	time.Sleep(w.Warm)
-	w.Mark()
-	begin := time.Now()
-	measured.Store(true)
-	time.Sleep(w.Length)
-	ending.Store(true)
-	elapsed := time.Since(begin)
-	w.Mark()
+	elapsed := w.pass(&measured, &ending)
 	all.end()
 	workers.Wait()
 	if err := failed.get(); err != nil {

@@ -49,7 +49,10 @@ func Ping(to netip.Addr, interval time.Duration, w Window) (Pings, error) {
 				return err
 			}
 			if interval > 0 {
-				next = next.Add(interval)
+				// One that is late is not followed by others to make up for it.
+				if next = next.Add(interval); time.Until(next) < 0 {
+					next = time.Now()
+				}
 				pause(time.Until(next))
 			}
 		}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,6 +16,20 @@ type Window struct {
 	// Mark is called by the load's own goroutine when the measured time begins
 	// and when it ends.
 	Mark func()
+}
+
+// pass waits until the window is over. measured and ending tell other goroutines
+// that its measured time has begun and ended; how long it was is returned.
+func (w Window) pass(measured, ending *atomic.Bool) time.Duration {
+	time.Sleep(w.Warm)
+	w.Mark()
+	begin := time.Now()
+	measured.Store(true)
+	time.Sleep(w.Length)
+	ending.Store(true)
+	elapsed := time.Since(begin)
+	w.Mark()
+	return elapsed
 }
 
 // Result is what happened in the measured time.

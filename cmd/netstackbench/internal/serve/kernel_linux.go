@@ -150,36 +150,30 @@ func serveAndClose(c conn, buf []byte, serve func(conn, []byte)) {
 // the loads do with a reset.
 
 func echo(c conn, buf []byte) {
-	for {
-		n, err := c.Read(buf)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			return
-		}
-		for sent := 0; sent < n; {
-			m, err := c.Write(buf[sent:n])
-			if err == unix.EINTR {
-				continue
-			}
-			if err != nil {
+	for n := next(c, buf); n > 0; n = next(c, buf) {
+		for rest := buf[:n]; len(rest) > 0; {
+			m, err := c.Write(rest)
+			if err != nil && err != unix.EINTR {
 				return
 			}
-			sent += m
+			rest = rest[max(m, 0):]
 		}
 	}
 }
 
 func discard(c conn, buf []byte) {
+	for next(c, buf) > 0 {
+	}
+}
+
+// next reads, 0 at the end and after an error.
+func next(c conn, buf []byte) int {
 	for {
 		n, err := c.Read(buf)
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || n == 0 {
-			return
-		}
+		return max(n, 0)
 	}
 }
 
