@@ -22,6 +22,11 @@
 //     close. inbound.go: its reader goroutine. outbound.go: WritePackets.
 //   - mover.go: the seam between the endpoint's life and the way packets are
 //     moved. portable.go moves them with wireguard/tun's Read and Write.
+//   - offload.go: whether super-segments and unfinished checksums pass. virtio.go:
+//     the header that tells of them, and what of it is believed.
+//     offloading_linux.go moves packets with that header on the device's file;
+//     receive_buffer.go is what it reads into, poll.go how long it polls an idle
+//     device before it blocks.
 //   - follow.go: the goroutine that follows the device's events. judge.go: what a
 //     change of the device means, and the command that mends it.
 //   - drops.go: counters and the closed list of drop reasons.

@@ -42,7 +42,7 @@ func (e *Endpoint) readLoop() {
 			pkts[i] = nil // it may live on in a pool
 		}
 		switch {
-		case err == nil:
+		case err == nil, errors.Is(err, errLyingHeader): // the next packet is another one
 			failures = 0
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			failures++

@@ -283,9 +283,17 @@ func TestIntegrationDetachAttach(t *testing.T) {
 	})
 }
 
-// TestIntegrationCycles: starting and stopping leaves nothing behind.
+// TestIntegrationCycles: starting and stopping, in the middle of traffic, leaves
+// no goroutine, descriptor or device behind, and TestMain looks for packet buffers.
 func TestIntegrationCycles(t *testing.T) {
 	eachOffload(t, func(t *testing.T, o link.Options) {
+		conn, err := net.ListenPacket("udp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort("172.16.0.2:4000"))
+		datagram := make([]byte, 65507) // in fragments
 		cycle := func() {
 			dev, err := link.Open(config(nil))
 			if err != nil {
@@ -295,19 +303,28 @@ func TestIntegrationCycles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.Attach(newCollector())
+			c := newCollector()
+			e.Attach(c)
 			if err := dev.Up(); err != nil {
 				t.Fatal(err)
 			}
 			if !local(t) {
 				t.Error("the IPv6 address is not in use yet after Up")
 			}
+			if _, err := conn.WriteTo(datagram, to); err != nil {
+				t.Fatal(err)
+			}
+			c.next(t)
 			e.Close()
 			within(t, "Wait", e.Wait)
 		}
 		cycle() // what is made once is made
 		before, goroutines := descriptors(t), goleak.IgnoreCurrent()
-		for range 100 {
+		cycles := 1000
+		if testing.Short() || o.Offload == link.OffloadOff {
+			cycles = 100 // of 23 ms, which the kernel takes to remove a device
+		}
+		for range cycles {
 			cycle()
 		}
 		if after := descriptors(t); after != before {
@@ -315,6 +332,9 @@ func TestIntegrationCycles(t *testing.T) {
 		}
 		if err := goleak.Find(goroutines); err != nil {
 			t.Error(err)
+		}
+		if _, err := netlink.LinkByName(deviceName); err == nil {
+			t.Error("the device is still there")
 		}
 	})
 }

@@ -112,8 +112,9 @@ func newHost(t *testing.T, o link.Options, mtu int) *host {
 		}
 	}
 	check(h.stack.CreateNIC(1, h.trusting))
-	sack := tcpip.TCPSACKEnabled(true)
+	sack, cubic := tcpip.TCPSACKEnabled(true), tcpip.CongestionControlOption("cubic")
 	check(h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack))
+	check(h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &cubic))
 	for _, a := range []struct {
 		protocol tcpip.NetworkProtocolNumber
 		addr     tcpip.Address
@@ -171,7 +172,8 @@ func (h *host) down(t *testing.T) {
 	h.stop.Do(func() {
 		close(h.stopped)
 		within(t, "end of the services", h.serving.Wait)
-		if err := h.stack.RemoveNIC(1); err != nil {
+		// The NIC went with the link, if that was closed.
+		if err := h.stack.RemoveNIC(1); err != nil && h.e.IsAttached() {
 			t.Error(err)
 		}
 		within(t, "Wait", h.e.Wait)

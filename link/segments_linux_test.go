@@ -42,7 +42,7 @@ func parse(t *testing.T, d delivered) parsed {
 	if !ip.IsValid(len(b)) {
 		t.Fatalf("a bad header: %x", b)
 	}
-	p := parsed{src: ip.SourceAddress(), dst: ip.DestinationAddress(), protocol: ip.TransportProtocol(), payload: ip.Payload()}
+	p := parsed{src: ip.SourceAddress(), dst: ip.DestinationAddress(), protocol: tcpip.TransportProtocolNumber(ip.NextHeader()), payload: ip.Payload()}
 	if p.protocol == header.IPv6FragmentHeader {
 		f := header.IPv6Fragment(p.payload)
 		p.protocol, p.id, p.offset, p.more, p.payload = f.TransportProtocol(), f.ID(), f.FragmentOffset()*8, f.More(), p.payload[header.IPv6FragmentHeaderSize:]

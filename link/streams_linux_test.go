@@ -96,9 +96,9 @@ func TestIntegrationStreamSegments(t *testing.T) {
 				h := newHost(t, o, mtu)
 				for i, address := range []string{"172.16.0.2", "fd00:172::2"} {
 					for _, mss := range []int{0, 536 + rnd.IntN(min(mtu, 32000)-536), 88 + rnd.IntN(448)} {
-						n := int64(4 << 20)
+						n := int64(2 << 20)
 						if mss > 0 && mss < 536 {
-							n = 512 << 10 // the kernel's receiver drops small ones that come fast
+							n = 256 << 10 // the kernel's receiver drops small ones that come fast
 						}
 						h.bothWays(t, address, n, mss, uint64(mtu+i))
 					}

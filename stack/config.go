@@ -29,6 +29,10 @@ type Config struct {
 	// order, each once. Empty runs none.
 	Services []string
 
+	// Connections is how many TCP connections each service has at a time; 0
+	// means DefaultConnections. One more is reset.
+	Connections int
+
 	// About is what the HTTP page says of the program, beside the addresses
 	// and the services.
 	About About
@@ -36,6 +40,11 @@ type Config struct {
 	// Log receives everything worth saying; nil says nothing.
 	Log logrus.FieldLogger
 }
+
+// DefaultConnections of a service. A stalled client makes netstack hold a send
+// and a receive buffer for it, about 2 MiB, so the connections of one service pin
+// 2 GiB at worst and until their idle time is over.
+const DefaultConnections = 1024
 
 // About names the program for the HTTP page. All of it may be empty.
 type About struct {
@@ -58,6 +67,9 @@ func (c *Config) check() ([]definition, error) {
 	}
 	if err := checkAddresses(c.Addresses); err != nil {
 		return nil, fmt.Errorf("create host: %w", err)
+	}
+	if c.Connections < 0 {
+		return nil, fmt.Errorf("create host: %d connections: expected none or more", c.Connections)
 	}
 	chosen, err := chooseServices(c.Services)
 	if err != nil {

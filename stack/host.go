@@ -51,7 +51,13 @@ type service struct {
 // New builds a host and opens its listeners. Nothing is attached, and no
 // goroutine of this package runs, before Start; netstack's TCP goroutines run
 // from here to Close.
-func New(c Config) (*Host, error) { return newHost(c, defaultLimits()) }
+func New(c Config) (*Host, error) {
+	lim := defaultLimits()
+	if c.Connections > 0 {
+		lim.connections = c.Connections
+	}
+	return newHost(c, lim)
+}
 
 func newHost(c Config, lim limits) (*Host, error) {
 	chosen, err := c.check()

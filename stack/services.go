@@ -90,12 +90,10 @@ type limits struct {
 	idle        time.Duration // a TCP connection without progress for so long is closed
 }
 
-// defaultLimits are those of every host. A stalled client makes netstack hold a
-// send and a receive buffer for it, about 2 MiB, so the connections of one
-// service pin 2 GiB at worst and until the idle time is over.
+// defaultLimits are those of a host that is not told others.
 func defaultLimits() limits {
 	return limits{
-		connections: 1024,
+		connections: DefaultConnections,
 		backlog:     1024,
 		idle:        5 * time.Minute,
 	}

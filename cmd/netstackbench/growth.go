@@ -99,7 +99,7 @@ func addresses(n int) *work {
 			window.Mark = func() {} // the costs are those of the pings
 			last := *s
 			last.host = s.last
-			d, err := load.Datagrams(last.port(echoPort), 1400, 64, window)
+			d, err := load.Datagrams(last.port(echoPort), 1400, 64, 1, window)
 			if err != nil {
 				return outcome{}, err
 			}

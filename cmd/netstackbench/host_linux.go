@@ -130,7 +130,7 @@ func (h *host) start(p *path, addresses []netip.Prefix, traceDir string) error {
 
 // daemon is the command of netstackd.
 func (h *host) daemon(p *path, args []string, traceDir string) (*exec.Cmd, error) {
-	args = append(args, "-services", "echo,discard,chargen", "-log-format", "json")
+	args = append(args, "-services", "echo,discard,chargen", "-connections", "100000", "-log-format", "json")
 	if p.Kind == report.Compare {
 		var err error
 		if h.trace, err = newTraceFile(traceDir); err != nil {

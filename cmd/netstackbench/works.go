@@ -108,7 +108,7 @@ func catalogue() []*work {
 		bulk("out", 1, 1.0, 10), bulk("out", 4, 0.8, 10), bulk("out", 64, 0, 0),
 		exchange(1), exchange(16),
 		connects(1), connects(4),
-		datagrams(64, 64), datagrams(1400, 64), datagrams(65000, 4),
+		datagrams(64, 64, 1), datagrams(1400, 64, 1), datagrams(1400, 88, 44), datagrams(65000, 4, 1),
 		flood(), paced(),
 		hold(1), hold(1000), hold(50000),
 		addresses(1), addresses(1000),
@@ -190,14 +190,16 @@ func connects(clients int) *work {
 	return w
 }
 
-func datagrams(size, outstanding int) *work {
+// datagrams are sent one by one, or each of them as one super-datagram that the
+// link may get whole.
+func datagrams(size, outstanding, each int) *work {
 	w := &work{
 		name:    fmt.Sprintf("udp-%d", size),
 		title:   fmt.Sprintf("UDP datagrams of %s echoed, %d outstanding", count(size, "byte", "bytes"), outstanding),
 		figures: []figure{{rate, "/s", false}},
-		kinds:   hosts, quick: size == 1400,
+		kinds:   hosts, quick: size == 1400 && each == 1,
 		do: func(s *site, window load.Window) (outcome, error) {
-			r, err := load.Datagrams(s.port(echoPort), size, outstanding, window)
+			r, err := load.Datagrams(s.port(echoPort), size, outstanding, each, window)
 			if err != nil {
 				return outcome{}, err
 			}
@@ -206,7 +208,11 @@ func datagrams(size, outstanding int) *work {
 			}, nil
 		},
 	}
-	if size == 1400 {
+	switch {
+	case each > 1:
+		w.name += "-gso"
+		w.title += fmt.Sprintf(", sent %d as one", each)
+	case size == 1400:
 		w.targets = []report.Target{{Figure: rate, Against: report.FDBased, Least: 3}}
 	}
 	return w

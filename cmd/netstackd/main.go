@@ -6,6 +6,8 @@
 //   - run.go: wires link, hooks and stack in the order of a packet's way, and
 //     takes them apart again.
 //   - pipeline.go: the hooks, as the configuration wants them.
+//   - answerers.go: who answers pings beside netstack, and what they are reached
+//     by. mcp.go: the server for agents.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, and what is served there.

@@ -100,8 +100,8 @@ type rig struct {
 }
 
 // newRig builds the packet's way as bringUp does, with everything that -trace
-// compare does.
-func newRig(t testing.TB, cfg *config.Config) *rig {
+// compare does, and with receive offload or without.
+func newRig(t testing.TB, cfg *config.Config, receiveOffload bool) *rig {
 	t.Helper()
 	fake, err := linktest.NewDevice(linktest.DeviceOptions{MTU: cfg.MTU})
 	if err != nil {
@@ -112,7 +112,7 @@ func newRig(t testing.TB, cfg *config.Config) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{device: fake, endpoint: endpoint}
-	if r.pipeline, err = newPipeline(cfg, false, silent()); err != nil {
+	if r.pipeline, err = newPipeline(cfg, receiveOffload, silent()); err != nil {
 		t.Fatal(err)
 	}
 	r.netstack, err = stack.New(stack.Config{
@@ -315,7 +315,7 @@ func FuzzInboundPath(f *testing.F) {
 			r = nil
 		}
 		if r == nil {
-			r, used = newRig(t, cfg), 0
+			r, used = newRig(t, cfg, false), 0
 		}
 		used++
 		defer func() {
@@ -330,27 +330,30 @@ func FuzzInboundPath(f *testing.F) {
 
 // TestPathSeeds holds the seeds in testdata to what makes them here, and sends
 // each through a netstackd of its own. What became of the packets is in
-// testdata/path-fates.golden.
+// testdata/path-fates.golden: whether the hooks verify checksums or netstack does
+// makes no difference to that.
 func TestPathSeeds(t *testing.T) {
 	dir := filepath.Join("testdata", "fuzz", "FuzzInboundPath")
 	seeds := pathSeeds(t)
-	var fates strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(seeds)) {
-		input := encode(seeds[name]...)
-		golden(t, filepath.Join(dir, name), fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", input))
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, parsed(t, pathArgs...))
-			defer r.close(t)
-			r.send(t, decode(input))
-			r.hear()
-			r.check(t)
-			totals := r.pipeline.ledger.Totals()
-			totals.InFates[hooks.Answered] -= r.pings
-			maps.DeleteFunc(totals.InFates, func(_ hooks.Fate, n uint64) bool { return n == 0 })
-			fmt.Fprintf(&fates, "%s: %v %v\n", name, totals.InFates, totals.Drops)
-		})
+	for _, receiveOffload := range []bool{false, true} {
+		var fates strings.Builder
+		for _, name := range slices.Sorted(maps.Keys(seeds)) {
+			input := encode(seeds[name]...)
+			golden(t, filepath.Join(dir, name), fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", input))
+			t.Run(fmt.Sprintf("%s, receive offload %v", name, receiveOffload), func(t *testing.T) {
+				r := newRig(t, parsed(t, pathArgs...), receiveOffload)
+				defer r.close(t)
+				r.send(t, decode(input))
+				r.hear()
+				r.check(t)
+				totals := r.pipeline.ledger.Totals()
+				totals.InFates[hooks.Answered] -= r.pings
+				maps.DeleteFunc(totals.InFates, func(_ hooks.Fate, n uint64) bool { return n == 0 })
+				fmt.Fprintf(&fates, "%s: %v %v\n", name, totals.InFates, totals.Drops)
+			})
+		}
+		golden(t, filepath.Join("testdata", "path-fates.golden"), fates.String())
 	}
-	golden(t, filepath.Join("testdata", "path-fates.golden"), fates.String())
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)

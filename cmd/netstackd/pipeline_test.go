@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/hooks"
@@ -26,6 +27,8 @@ import (
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/verify"
+	"netstackd/hooks/wire"
+	"netstackd/stack"
 )
 
 // silent is a log that says nothing.
@@ -309,5 +312,23 @@ func TestOpenFIFO(t *testing.T) {
 	got := make([]byte, len(text))
 	if _, err := io.ReadFull(reader, got); err != nil || !bytes.Equal(got, text) {
 		t.Errorf("read %v, equal %v", err, bytes.Equal(got, text))
+	}
+}
+
+// TestCrossCheck: netstack has to count all packets but those that the hooks kept
+// from it, each once.
+func TestCrossCheck(t *testing.T) {
+	s := &trace.Summary{Drops: map[string]uint64{hooks.ReasonDetached: 1, wire.ReasonBadVersion: 2, "bad-tcp-checksum": 3}}
+	s.Packets.In = 100
+	s.Fates.In = map[hooks.Fate]uint64{hooks.Guarded: 4, hooks.Dropped: 6}
+	const refused = 3
+	for received, warnings := range map[uint64]int{100 - 1 - 2 - 4 - refused: 0, 100 - 1 - 2 - 4: 1, 100: 1} {
+		var served stack.Counters
+		served.IP.Received = received
+		log, logged := logtest.NewNullLogger()
+		crossCheck(s, refused, served, log)
+		if n := len(logged.AllEntries()); n != warnings {
+			t.Errorf("netstack counts %d: %d warnings, want %d", received, n, warnings)
+		}
 	}
 }

@@ -52,6 +52,8 @@ func serveHost(cfg *config.Config, errs io.Writer) error {
 	select {
 	case s := <-signals:
 		log.WithField("signal", s.String()).Info("going down")
+	case <-h.pipeline.agentLeft():
+		log.Info("the agent has gone: going down")
 	case <-h.endpoint.Done():
 		cause = h.endpoint.Err()
 	}
@@ -125,12 +127,17 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	}
 	h.pipeline.start()
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
+	if h.pipeline.answerers != nil {
+		h.pipeline.answerers.Connect(chain)
+		h.pipeline.answerers.web = h.web
+	}
 	host := stack.Config{
-		Link:      chain,
-		Addresses: cfg.Addresses,
-		Services:  cfg.Services,
-		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
-		Log:       log,
+		Link:        chain,
+		Addresses:   cfg.Addresses,
+		Services:    cfg.Services,
+		Connections: cfg.Connections,
+		About:       stack.About{Program: "netstackd", Version: version, Components: builtWith()},
+		Log:         log,
 	}
 	if len(cfg.Inject) > 0 {
 		h.injector = faults.New(chain, cfg.Inject, faults.Options{})
@@ -140,6 +147,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if h.netstack, err = stack.New(host); err == nil {
 		h.pipeline.judge(h.netstack)
 		err = h.netstack.Start()
+	}
+	if err == nil && h.pipeline.answerers != nil {
+		err = h.pipeline.answerers.start()
 	}
 	if err == nil {
 		// The kernel's side comes last: its first packet finds a host.
@@ -156,9 +166,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	return h, nil
 }
 
-// takeDown ends everything: who watches from outside first, then the packets in
-// the order in which they stop: first none come
-// in, then none are made, then what the hooks hold is settled and written.
+// takeDown ends everything: who asks from outside first, then the packets in the
+// order in which they stop: first none come in, then none are made, then what the
+// hooks hold is settled and written.
 func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	var err error
 	if h.web != nil {
@@ -167,13 +177,17 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	}
 	h.endpoint.Attach(nil)
 	h.endpoint.Wait()
+	var answered error
+	if h.pipeline.answerers != nil {
+		answered = h.pipeline.answerers.close()
+	}
 	var served stack.Counters
 	if h.netstack != nil {
 		err = errors.Join(err, h.netstack.Close())
 		served = h.netstack.Counters()
 	}
 	h.endpoint.Close()
-	err = errors.Join(err, h.device.Close())
+	err = errors.Join(answered, err, h.device.Close())
 	drops := []map[string]uint64{h.endpoint.Counters().Drops, served.Drops}
 	if h.injector != nil {
 		injected := h.injector.Counters()

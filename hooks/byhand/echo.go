@@ -63,7 +63,7 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 func (h *Host) echoReply4(p *wire.Packet, options replyOptions) []byte {
 	message := p.Data()
 	headerLen := 20 + len(options.bytes)
-	b := make([]byte, headerLen+len(message))
+	b := h.room(headerLen + len(message))
 	b[0] = 4<<4 | byte(headerLen/4)
 	b[1] = p.IPv4.TOS
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
@@ -92,7 +92,7 @@ func (h *Host) echoReply4(p *wire.Packet, options replyOptions) []byte {
 // echoReply6 builds the ICMPv6 echo reply (RFC 4443 §4.2).
 func (h *Host) echoReply6(p *wire.Packet) []byte {
 	message := p.Data()
-	b := make([]byte, 40+len(message))
+	b := h.room(40 + len(message))
 	binary.BigEndian.PutUint32(b, 6<<28|uint32(p.IPv6.TrafficClass)<<20)
 	binary.BigEndian.PutUint16(b[4:], uint16(len(message)))
 	b[6] = wire.ProtocolICMPv6

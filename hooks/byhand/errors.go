@@ -163,7 +163,7 @@ func quotable(p *wire.Packet) bool {
 // error4 builds an ICMPv4 error (RFC 792).
 func (h *Host) error4(p *wire.Packet, m errorMessage) []byte {
 	quote := p.Bytes[:min(len(p.Bytes), maxQuote4)]
-	b := header4(h.addrs.self(p.Dst), p.Src, wire.ProtocolICMPv4, 8+len(quote))
+	b := h.header4(h.addrs.self(p.Dst), p.Src, wire.ProtocolICMPv4, 8+len(quote))
 	icmp := b[20:]
 	icmp[0], icmp[1], icmp[4] = m.kind, m.code, byte(m.pointer)
 	copy(icmp[8:], quote)
@@ -175,7 +175,7 @@ func (h *Host) error4(p *wire.Packet, m errorMessage) []byte {
 func (h *Host) error6(p *wire.Packet, m errorMessage) []byte {
 	quote := p.Bytes[:min(len(p.Bytes), maxQuote6)]
 	src := h.addrs.self(p.Dst)
-	b := header6(src, p.Src, wire.ProtocolICMPv6, 8+len(quote))
+	b := h.header6(src, p.Src, wire.ProtocolICMPv6, 8+len(quote))
 	icmp := b[40:]
 	icmp[0], icmp[1] = m.kind, m.code
 	binary.BigEndian.PutUint32(icmp[4:], m.pointer)
@@ -187,8 +187,8 @@ func (h *Host) error6(p *wire.Packet, m errorMessage) []byte {
 
 // header4 begins a packet of the host's own with room for n bytes of data: TOS
 // 0 (RFC 1122 §3.2.2), nothing set that need not be.
-func header4(src, dst netip.Addr, protocol uint8, n int) []byte {
-	b := make([]byte, 20+n)
+func (h *Host) header4(src, dst netip.Addr, protocol uint8, n int) []byte {
+	b := h.room(20 + n)
 	b[0] = 4<<4 | 5
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	b[8], b[9] = defaultHopLimit, protocol
@@ -200,8 +200,8 @@ func header4(src, dst netip.Addr, protocol uint8, n int) []byte {
 }
 
 // header6 is header4 over IPv6.
-func header6(src, dst netip.Addr, protocol uint8, n int) []byte {
-	b := make([]byte, 40+n)
+func (h *Host) header6(src, dst netip.Addr, protocol uint8, n int) []byte {
+	b := h.room(40 + n)
 	b[0] = 6 << 4
 	binary.BigEndian.PutUint16(b[4:], uint16(n))
 	b[6], b[7] = protocol, defaultHopLimit

@@ -26,7 +26,9 @@ type Host struct {
 	addrs              addresses
 	tcpPorts, udpPorts *ports
 	flows              *flows // if tcpPorts is not nil
-	inward             Reassembler
+	// spare are replies that came back, to build others in.
+	spare  [][]byte
+	inward Reassembler
 }
 
 // New returns a host that owns the addresses given, without an opinion of
@@ -53,13 +55,38 @@ func (h *Host) Owns(a netip.Addr) bool { return h.addrs.owns(a) }
 // this one does, and so may complete, and answer, what this one cannot see.
 func (h *Host) Doubts(now time.Time) bool { return h.inward.Doubtful(now) }
 
+// What Recycle keeps: so many replies, each of no more bytes than that.
+const (
+	maxSpare    = 64
+	maxSpareLen = 2048
+)
+
+// Recycle gives a reply of a prediction back, which nobody may use any more.
+func (h *Host) Recycle(reply []byte) {
+	if c := cap(reply); c > 0 && c <= maxSpareLen && len(h.spare) < maxSpare {
+		h.spare = append(h.spare, reply)
+	}
+}
+
+// room returns n zero bytes for a reply.
+func (h *Host) room(n int) []byte {
+	if last := len(h.spare) - 1; last >= 0 && cap(h.spare[last]) >= n {
+		b := h.spare[last][:n]
+		h.spare = h.spare[:last]
+		clear(b)
+		return b
+	}
+	return make([]byte, n)
+}
+
 // opaqueLasts is how long the judged host may take to answer a packet that
 // cannot be read here.
 const opaqueLasts = time.Second
 
 // Inbound says what the host would do about one inbound packet, which it
 // borrows. checks are the packet's checksums as wire.Packet.Checksums judged
-// them. The reply of the prediction is newly allocated.
+// them. The reply of the prediction is the
+// caller's, to keep or to give back by Recycle.
 func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr Prediction) {
 	if h.passes(p, checks) {
 		return pr

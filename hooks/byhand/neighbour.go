@@ -94,7 +94,7 @@ func isSolicitedNode(a netip.Addr) bool { return a.Is6() && a == solicitedNode(a
 // options: a TUN has no link-layer addresses.
 func (h *Host) advertisement(p *wire.Packet) []byte {
 	target, dst := NeighbourTarget(p), Advertised(p)
-	b := header6(target, dst, wire.ProtocolICMPv6, neighbourLen)
+	b := h.header6(target, dst, wire.ProtocolICMPv6, neighbourLen)
 	b[7] = neighbourHops
 	m := b[40:]
 	m[0], m[4] = type6Advertisement, flagSolicited|flagOverride

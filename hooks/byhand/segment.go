@@ -184,9 +184,9 @@ func (h *Host) segment(p *wire.Packet, seq, ack uint32, flags uint16, options []
 	src, n := h.addrs.self(p.Dst), 20+len(options)
 	var b []byte
 	if p.Version == 4 {
-		b = header4(src, p.Src, wire.ProtocolTCP, n)
+		b = h.header4(src, p.Src, wire.ProtocolTCP, n)
 	} else {
-		b = header6(src, p.Src, wire.ProtocolTCP, n)
+		b = h.header6(src, p.Src, wire.ProtocolTCP, n)
 	}
 	s := b[len(b)-n:]
 	binary.BigEndian.PutUint16(s, p.TCP.DstPort)

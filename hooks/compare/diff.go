@@ -22,10 +22,10 @@ type Freedoms struct {
 // Checksums are not compared but judged: each reply's must be right for its own
 // bytes.
 func Diff(reply, hand *wire.Packet, f Freedoms) []trace.Diff {
-	var d differ
+	d := new(differ)
 	form := formOf(hand)
 	if got := formOf(reply); got != form {
-		d.note("message", reply.Payload, describe(reply), describe(hand), trace.Must, rules[form].rfc(reply.Version))
+		note(d, "message", reply.Payload, describe(reply), describe(hand), trace.Must, rules[form].rfc(reply.Version))
 		return d.diffs
 	}
 	if reply.Version == 4 {
@@ -42,8 +42,8 @@ func Diff(reply, hand *wire.Packet, f Freedoms) []trace.Diff {
 		at, to = 8, 24
 	}
 	rfc := rules[form].rfc(reply.Version)
-	d.note("source", at, reply.Src, hand.Src, source, rfc)
-	d.note("destination", to, reply.Dst, hand.Dst, trace.Must, rfc)
+	note(d, "source", at, reply.Src, hand.Src, source, rfc)
+	note(d, "destination", to, reply.Dst, hand.Dst, trace.Must, rfc)
 	switch form {
 	case byhand.EchoReply:
 		d.icmp(reply, hand)
@@ -100,13 +100,20 @@ func weighs(diffs []trace.Diff) bool {
 type differ struct{ diffs []trace.Diff }
 
 // note records a difference between two values, if there is one.
-func (d *differ) note(field string, offset int, netstack, hand any, class trace.Class, rfc string) {
+func note[T comparable](d *differ, field string, offset int, netstack, hand T, class trace.Class, rfc string) {
 	if netstack == hand {
 		return
 	}
 	d.diffs = append(d.diffs, trace.Diff{
 		Field: field, Offset: offset, Netstack: fmt.Sprint(netstack), Hand: fmt.Sprint(hand), Class: class, RFC: rfc,
 	})
+}
+
+// noteHex is note for bytes.
+func noteHex(d *differ, field string, offset int, netstack, hand []byte, class trace.Class, rfc string) {
+	if !bytes.Equal(netstack, hand) {
+		note(d, field, offset, inHex(netstack), inHex(hand), class, rfc)
+	}
 }
 
 func (d *differ) ipv4(reply, hand *wire.Packet, form byhand.Form) {
@@ -118,14 +125,14 @@ func (d *differ) ipv4(reply, hand *wire.Packet, form byhand.Form) {
 	case byhand.Reset, byhand.SynAck:
 		tos = "RFC 9293 §3.9.2"
 	}
-	d.note("TOS", 1, r.TOS, h.TOS, trace.May, tos)
+	note(d, "TOS", 1, r.TOS, h.TOS, trace.May, tos)
 	if form == byhand.EchoReply {
 		// In other replies it comes from nothing that the hand could know.
-		d.note("identification", 4, r.ID, h.ID, trace.May, "RFC 6864 §4.1")
+		note(d, "identification", 4, r.ID, h.ID, trace.May, "RFC 6864 §4.1")
 	}
-	d.note("reserved flag", 6, r.Reserved, h.Reserved, trace.Must, "RFC 791 §3.1")
-	d.note("don't fragment", 6, r.DF, h.DF, trace.May, "RFC 791 §3.1")
-	d.note("time to live", 8, r.TTL, h.TTL, trace.May, "RFC 1122 §3.2.1.7")
+	note(d, "reserved flag", 6, r.Reserved, h.Reserved, trace.Must, "RFC 791 §3.1")
+	note(d, "don't fragment", 6, r.DF, h.DF, trace.May, "RFC 791 §3.1")
+	note(d, "time to live", 8, r.TTL, h.TTL, trace.May, "RFC 1122 §3.2.1.7")
 	if form == byhand.EchoReply {
 		d.options(reply, hand)
 	}
@@ -133,13 +140,13 @@ func (d *differ) ipv4(reply, hand *wire.Packet, form byhand.Form) {
 
 func (d *differ) ipv6(reply, hand *wire.Packet, form byhand.Form) {
 	r, h := &reply.IPv6, &hand.IPv6
-	d.note("traffic class", 0, r.TrafficClass, h.TrafficClass, trace.May, "RFC 8200 §7")
-	d.note("flow label", 1, r.FlowLabel, h.FlowLabel, trace.May, "RFC 6437 §3")
+	note(d, "traffic class", 0, r.TrafficClass, h.TrafficClass, trace.May, "RFC 8200 §7")
+	note(d, "flow label", 1, r.FlowLabel, h.FlowLabel, trace.May, "RFC 6437 §3")
 	if form == byhand.Advertisement {
-		d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.Must, "RFC 4861 §7.1.2")
+		note(d, "hop limit", 7, r.HopLimit, h.HopLimit, trace.Must, "RFC 4861 §7.1.2")
 		return
 	}
-	d.note("hop limit", 7, r.HopLimit, h.HopLimit, trace.May, "RFC 4861 §6.3.2")
+	note(d, "hop limit", 7, r.HopLimit, h.HopLimit, trace.May, "RFC 4861 §6.3.2")
 }
 
 // options compares the IPv4 options that an echo reply carries over. Record
@@ -165,7 +172,7 @@ func (d *differ) options(reply, hand *wire.Packet) {
 			// The time is the host's own: compare how far the record got.
 			r, h = r[:4], h[:4]
 		}
-		d.note(o.name, at, inHex(r), inHex(h), o.class, "RFC 1122 §3.2.2.6")
+		noteHex(d, o.name, at, r, h, o.class, "RFC 1122 §3.2.2.6")
 	}
 }
 
@@ -197,18 +204,18 @@ func (d *differ) icmp(reply, hand *wire.Packet) {
 		rfc = "RFC 4443 §4.2"
 	}
 	r, h, at := &reply.ICMP, &hand.ICMP, reply.Payload
-	d.note("type", at, r.Type, h.Type, trace.Must, rfc)
-	d.note("code", at+1, r.Code, h.Code, trace.May, rfc)
-	d.note("identifier", at+4, r.ID, h.ID, trace.Must, rfc)
-	d.note("sequence number", at+6, r.Seq, h.Seq, trace.Must, rfc)
+	note(d, "type", at, r.Type, h.Type, trace.Must, rfc)
+	note(d, "code", at+1, r.Code, h.Code, trace.May, rfc)
+	note(d, "identifier", at+4, r.ID, h.ID, trace.Must, rfc)
+	note(d, "sequence number", at+6, r.Seq, h.Seq, trace.Must, rfc)
 	a, b := reply.Data(), hand.Data()
 	if bytes.Equal(a[8:], b[8:]) {
 		return
 	}
-	d.note("data length", at+8, len(a)-8, len(b)-8, trace.Must, rfc)
+	note(d, "data length", at+8, len(a)-8, len(b)-8, trace.Must, rfc)
 	for i := 8; i < min(len(a), len(b)); i++ {
 		if a[i] != b[i] {
-			d.note("data", at+i, fmt.Sprintf("0x%02x", a[i]), fmt.Sprintf("0x%02x", b[i]), trace.Must, rfc)
+			note(d, "data", at+i, fmt.Sprintf("0x%02x", a[i]), fmt.Sprintf("0x%02x", b[i]), trace.Must, rfc)
 			return
 		}
 	}
@@ -218,7 +225,7 @@ func (d *differ) checksums(reply *wire.Packet) {
 	var checks [2]wire.Check
 	for _, c := range reply.Checksums(checks[:0]) {
 		if c.Verdict == wire.Bad {
-			d.note(string(c.Layer)+" checksum", c.Offset, fmt.Sprintf("0x%04x", c.Seen), fmt.Sprintf("0x%04x", c.Hand), trace.Must, "RFC 1071 §1")
+			note(d, string(c.Layer)+" checksum", c.Offset, fmt.Sprintf("0x%04x", c.Seen), fmt.Sprintf("0x%04x", c.Hand), trace.Must, "RFC 1071 §1")
 		}
 	}
 }

@@ -17,8 +17,8 @@ func (d *differ) icmpError(reply, hand *wire.Packet, anyQuote bool) {
 	if reply.Version == 6 {
 		rfc = "RFC 4443 §3"
 	}
-	d.note("type", at, a[0], b[0], trace.Must, rfc)
-	d.note("code", at+1, a[1], b[1], trace.Must, rfc)
+	note(d, "type", at, a[0], b[0], trace.Must, rfc)
+	note(d, "code", at+1, a[1], b[1], trace.Must, rfc)
 	if a[0] == b[0] {
 		d.pointer(reply, hand, rfc)
 	}
@@ -40,7 +40,7 @@ func (d *differ) pointer(reply, hand *wire.Packet, rfc string) {
 	at, a, b := reply.Payload+4, reply.Data()[4:8], hand.Data()[4:8]
 	switch {
 	case !byhand.IsParameterProblem(hand):
-		d.note("unused field", at, inHex(a), inHex(b), trace.May, rfc)
+		noteHex(d, "unused field", at, a, b, trace.May, rfc)
 	case reply.Version == 4:
 		class := trace.Must
 		if b[0] == a[0]+1 {
@@ -48,9 +48,9 @@ func (d *differ) pointer(reply, hand *wire.Packet, rfc string) {
 			// by the place of the option.
 			class = trace.May
 		}
-		d.note("pointer", at, a[0], b[0], class, rfc)
+		note(d, "pointer", at, a[0], b[0], class, rfc)
 	default:
-		d.note("pointer", at, binary.BigEndian.Uint32(a), binary.BigEndian.Uint32(b), trace.Must, rfc)
+		note(d, "pointer", at, binary.BigEndian.Uint32(a), binary.BigEndian.Uint32(b), trace.Must, rfc)
 	}
 }
 
@@ -65,10 +65,10 @@ func (d *differ) quote(reply, hand *wire.Packet, class trace.Class, rfc string) 
 		for a[i] == b[i] {
 			i++
 		}
-		d.note("quote", at+i, fmt.Sprintf("0x%02x", a[i]), fmt.Sprintf("0x%02x", b[i]), class, rfc)
+		note(d, "quote", at+i, fmt.Sprintf("0x%02x", a[i]), fmt.Sprintf("0x%02x", b[i]), class, rfc)
 	}
 	if enough := min(len(b), int(b[0]&0xf)*4+8); reply.Version == 4 && len(a) >= enough && (len(a) <= len(b) || len(reply.Bytes) > 576) {
 		class = trace.May
 	}
-	d.note("quote length", at, len(a), len(b), class, rfc)
+	note(d, "quote length", at, len(a), len(b), class, rfc)
 }

@@ -17,22 +17,29 @@ const control = wire.TCPFin | wire.TCPSyn | wire.TCPRst | wire.TCPPsh | wire.TCP
 func (d *differ) segment(reply, hand *wire.Packet, form byhand.Form) {
 	at, r, h := reply.Payload, &reply.TCP, &hand.TCP
 	rfc := rules[form].ipv4
-	d.note("source port", at, r.SrcPort, h.SrcPort, trace.Must, rfc)
-	d.note("destination port", at+2, r.DstPort, h.DstPort, trace.Must, rfc)
+	note(d, "source port", at, r.SrcPort, h.SrcPort, trace.Must, rfc)
+	note(d, "destination port", at+2, r.DstPort, h.DstPort, trace.Must, rfc)
 	if form == byhand.Reset {
-		d.note("sequence number", at+4, r.Seq, h.Seq, trace.Must, rfc)
+		note(d, "sequence number", at+4, r.Seq, h.Seq, trace.Must, rfc)
 	}
 	class := trace.Must
 	if h.Flags&wire.TCPAck == 0 {
 		class = trace.May // the number says nothing
 	}
-	d.note("acknowledgement number", at+8, r.Ack, h.Ack, class, rfc)
-	d.note("flags", at+12, wire.TCPFlagString(r.Flags&control), wire.TCPFlagString(h.Flags&control), trace.Must, rfc)
-	d.note("other flags", at+12, wire.TCPFlagString(r.Flags&^control), wire.TCPFlagString(h.Flags&^control), trace.May, "RFC 3168 §6.1.1")
+	note(d, "acknowledgement number", at+8, r.Ack, h.Ack, class, rfc)
+	d.flags("flags", at+12, r.Flags&control, h.Flags&control, trace.Must, rfc)
+	d.flags("other flags", at+12, r.Flags&^control, h.Flags&^control, trace.May, "RFC 3168 §6.1.1")
 	if form == byhand.SynAck {
 		d.synOptions(reply, hand)
 	}
-	d.note("data length", at+r.DataOffset, reply.DataLen()-r.DataOffset, hand.DataLen()-h.DataOffset, trace.May, rfc)
+	note(d, "data length", at+r.DataOffset, reply.DataLen()-r.DataOffset, hand.DataLen()-h.DataOffset, trace.May, rfc)
+}
+
+// flags is note for flags, in words.
+func (d *differ) flags(field string, offset int, netstack, hand uint16, class trace.Class, rfc string) {
+	if netstack != hand {
+		note(d, field, offset, wire.TCPFlagString(netstack), wire.TCPFlagString(hand), class, rfc)
+	}
 }
 
 // synOptions compares which options two SYN-ACKs have: the hand's has all that
@@ -56,12 +63,12 @@ func (d *differ) synOptions(reply, hand *wire.Packet) {
 		if got && !want && o.kind != byhand.TCPOptionSACKPermitted {
 			class = trace.Must // must not be there unless offered
 		}
-		d.note(o.name, reply.Payload+20, presence(got), presence(want), class, o.rfc)
+		note(d, o.name, reply.Payload+20, presence(got), presence(want), class, o.rfc)
 	}
 	a, _ := byhand.TCPOption(reply, byhand.TCPOptionTimestamps)
 	b, _ := byhand.TCPOption(hand, byhand.TCPOptionTimestamps)
 	if len(a) == 8 && len(b) == 8 {
-		d.note("timestamp echo", reply.Payload+20, inHex(a[4:]), inHex(b[4:]), trace.Must, "RFC 7323 §3.2")
+		noteHex(d, "timestamp echo", reply.Payload+20, a[4:], b[4:], trace.Must, "RFC 7323 §3.2")
 	}
 }
 
@@ -77,10 +84,10 @@ func presence(there bool) string {
 func (d *differ) advertisement(reply, hand *wire.Packet) {
 	const rfc, override = "RFC 4861 §7.2.4", 0x20
 	at, a, b := reply.Payload, reply.Data(), hand.Data()
-	d.note("code", at+1, a[1], b[1], trace.Must, rfc)
-	d.note("router and solicited flags", at+4, flagByte(a[4]&^override), flagByte(b[4]&^override), trace.Must, rfc)
-	d.note("override flag", at+4, flagByte(a[4]&override), flagByte(b[4]&override), trace.May, rfc)
-	d.note("target", at+8, byhand.NeighbourTarget(reply), byhand.NeighbourTarget(hand), trace.Must, rfc)
+	note(d, "code", at+1, a[1], b[1], trace.Must, rfc)
+	note(d, "router and solicited flags", at+4, flagByte(a[4]&^override), flagByte(b[4]&^override), trace.Must, rfc)
+	note(d, "override flag", at+4, flagByte(a[4]&override), flagByte(b[4]&override), trace.May, rfc)
+	note(d, "target", at+8, byhand.NeighbourTarget(reply), byhand.NeighbourTarget(hand), trace.Must, rfc)
 }
 
 func flagByte(b byte) string { return fmt.Sprintf("0x%02x", b) }

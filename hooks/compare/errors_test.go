@@ -194,6 +194,31 @@ func TestMissingError(t *testing.T) {
 	}
 }
 
+// TestTwins: of two requests alike the error about the first is kept back, that
+// about the second is sent. None is missing, whichever the reply is taken for.
+func TestTwins(t *testing.T) {
+	b := newBench()
+	n := uint64(0)
+	b.comparer = compare.New(compare.Config{
+		Host:   byhand.NewHost(byhand.Config{Addresses: addrs, UDPPorts: []uint16{}}),
+		Ledger: b.ledger, Tracer: b.rec, Responder: "netstack", Now: b.clock,
+		RateLimited: func() uint64 { return n },
+	})
+	request := datagram(peer4, host4, 81, 0)
+	b.in(request)
+	n++
+	b.in(request)
+	m := append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, request...)
+	sum := bt.Checksum(m)
+	m[2], m[3] = byte(sum>>8), byte(sum)
+	b.out(bt.IPv4{Src: host4, Dst: peer4}.Packet(m))
+	b.pass()
+	if diff := cmp.Diff(compare.Counts{Match: 1}, b.comparer.Counts()); diff != "" {
+		t.Error(diff)
+		complain(t, b.rec.take())
+	}
+}
+
 // TestErrorFlood: of datagrams whose errors netstack keeps back not more wait
 // than a crowd, and none is said to be missing or forgotten.
 func TestErrorFlood(t *testing.T) {

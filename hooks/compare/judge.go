@@ -28,7 +28,8 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			c.counts.Unjudged++
 			return
 		}
-		e := trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Untraced: seen.Untraced}
+		e := &c.compared
+		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Untraced: seen.Untraced}
 		if form == byhand.ICMPError {
 			// Nothing is known of what it quotes; but about some packets no
 			// error may ever be sent.
@@ -38,9 +39,10 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			}
 			e.Requirement = trace.Requirement(byhand.Must)
 		}
-		c.report(&e)
+		c.report(e)
 		return
 	}
+	defer c.release(r)
 	e := c.event(r, p.Time)
 	e.Reply, e.Replied, e.Latency = seen.Seq, true, p.Time.Sub(r.seen.Time)
 	e.Untraced = e.Untraced && seen.Untraced
@@ -55,14 +57,23 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			e.Result = trace.Differ
 		}
 	}
-	c.settle(r, hooks.Answered, "")
+	fate, reason := hooks.Answered, ""
+	if p.Stopped() {
+		fate, reason = r.fate(), r.due.reason // nobody gets it
+	}
+	c.settle(r, fate, reason)
+	if twin := c.pending.newest(r.data); twin != nil {
+		// Nobody can say which of two alike was answered: what may have kept the
+		// reply to this one back excuses that it is missing to the other.
+		twin.excuses = r.excuses
+	}
 	c.cfg.Tracer.Packet(seen)
 	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
 	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
 	}
-	c.report(&e)
+	c.report(e)
 }
 
 // mayHold reports whether a reply is a segment of a connection that netstack may
@@ -73,6 +84,7 @@ func (c *Comparer) mayHold(reply *wire.Packet, form byhand.Form) bool {
 
 // expire settles a request that got no reply in time.
 func (c *Comparer) expire(r *request, now time.Time) {
+	defer c.release(r)
 	e := c.event(r, now)
 	switch r.due.expect {
 	case byhand.Silence:
@@ -90,13 +102,14 @@ func (c *Comparer) expire(r *request, now time.Time) {
 		c.settle(r, r.fate(), r.due.reason)
 		return // silence was allowed: nothing to report
 	}
-	c.report(&e)
+	c.report(e)
 }
 
 // forget settles a request for lack of room, without a judgement.
 func (c *Comparer) forget(r *request, now time.Time) {
 	c.forgot = now
 	c.settle(r, r.fate(), r.due.reason)
+	c.release(r)
 	c.counts.Unjudged++
 }
 
@@ -107,17 +120,24 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 		return
 	}
 	c.pending.settle(r)
+	if r.other && r.due.expect != byhand.Silence {
+		if !r.resolved {
+			c.leave(r)
+		}
+		return
+	}
 	r.seen.Fate, r.seen.Reason = fate, reason
 	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)
 	c.cfg.Tracer.Packet(&r.seen)
 }
 
-// event begins the event of a comparison.
-func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
-	e := trace.Comparison{
+// event begins the event of a comparison, which is there until the next one is.
+func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
+	e := &c.compared
+	*e = trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
 		Requirement:  trace.Requirement(r.due.requirement),
-		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
+		RequestBytes: r.bytes, Untraced: r.seen.Untraced, Live: !r.other,
 	}
 	switch r.due.expect {
 	case byhand.Silence:
@@ -133,8 +153,17 @@ func (c *Comparer) event(r *request, now time.Time) trace.Comparison {
 	return e
 }
 
-// report numbers, counts and traces a comparison.
+// report counts and traces a comparison of the responder's.
 func (c *Comparer) report(e *trace.Comparison) {
+	if !e.Live && c.cfg.Unshadowed {
+		return
+	}
+	e.Responder = c.cfg.Responder
+	c.count(e)
+}
+
+// count numbers, counts and traces a comparison.
+func (c *Comparer) count(e *trace.Comparison) {
 	switch e.Result {
 	case trace.Match:
 		c.counts.Match++
@@ -146,6 +175,6 @@ func (c *Comparer) report(e *trace.Comparison) {
 		c.counts.Unexpected++
 	}
 	c.seq++
-	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
+	e.Seq = c.seq
 	c.cfg.Tracer.Compare(e)
 }

@@ -35,5 +35,5 @@ func (c *Comparer) expireLate(r *request, now time.Time) {
 	}
 	e := c.event(r, now)
 	e.Result = trace.Missing
-	c.report(&e)
+	c.report(e)
 }

@@ -17,6 +17,8 @@ const (
 	maxPendingBytes = 64 << 20
 	// crowd is how many may wait for errors that netstack keeps back.
 	crowd = 1 << 12
+	// maxSpare bounds what is kept to be used again.
+	maxSpare = 256
 )
 
 // A request is a packet that a reply is due to, or must not come to, and whose
@@ -32,6 +34,9 @@ type request struct {
 	// late says that the request is a first fragment whose datagram did not
 	// become whole: its own fate was settled when it came.
 	late bool
+	// other says that another than the responder is to answer; left, that the
+	// responder is done with it; resolved, that its fate is settled.
+	other, left, resolved bool
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
@@ -79,6 +84,8 @@ type pending struct {
 	bytes  int
 	// due counts the open requests that a reply is due to.
 	due int
+	// spare are queues to be used again.
+	spare []*queue
 }
 
 func newPending() pending {
@@ -98,8 +105,8 @@ func (p *pending) add(r *request, prediction *byhand.Prediction) {
 	r.data = asked(prediction.Form, &prediction.Request, expected, p.seed)
 	r.data.replied = prediction.Reply != nil
 	p.byAge.push(r)
-	push(p.byKey, r.data.key, byKey, r)
-	push(p.byData, r.data, byData, r)
+	push(p, p.byKey, r.data.key, byKey, r)
+	push(p, p.byData, r.data, byData, r)
 	p.open++
 	if r.due.expect == byhand.MustReply {
 		p.due++
@@ -172,11 +179,19 @@ func (p *pending) findSegment(k dataKey) *request {
 	return nil
 }
 
+// newest returns the newest open request of a key, or nil.
+func (p *pending) newest(k dataKey) *request {
+	if q := p.byData[k]; q != nil {
+		return q.last
+	}
+	return nil
+}
+
 // settle takes a request out.
 func (p *pending) settle(r *request) {
 	p.byAge.remove(r)
-	remove(p.byKey, r.data.key, r)
-	remove(p.byData, r.data, r)
+	remove(p, p.byKey, r.data.key, r)
+	remove(p, p.byData, r.data, r)
 	p.open--
 	if r.due.expect == byhand.MustReply {
 		p.due--
@@ -226,19 +241,27 @@ func (q *queue) remove(r *request) {
 	*at = place{}
 }
 
-func push[K comparable](m map[K]*queue, k K, kind int, r *request) {
+func push[K comparable](p *pending, m map[K]*queue, k K, kind int, r *request) {
 	q := m[k]
 	if q == nil {
-		q = &queue{kind: kind}
+		if last := len(p.spare) - 1; last >= 0 {
+			q, p.spare = p.spare[last], p.spare[:last]
+		} else {
+			q = new(queue)
+		}
+		q.kind = kind
 		m[k] = q
 	}
 	q.push(r)
 }
 
-func remove[K comparable](m map[K]*queue, k K, r *request) {
+func remove[K comparable](p *pending, m map[K]*queue, k K, r *request) {
 	q := m[k]
 	q.remove(r)
 	if q.first == nil {
 		delete(m, k)
+		if len(p.spare) < maxSpare {
+			p.spare = append(p.spare, q)
+		}
 	}
 }

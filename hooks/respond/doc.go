@@ -7,6 +7,9 @@
 //
 // # Tour
 //
+//   - answerers.go: [Answerers], who answers what, and the hook that asks.
+//     suppress.go: the hook that keeps netstack's replies from the link.
+//     fragment.go: replies that exceed the MTU.
 //   - desk.go: [Desk], where requests wait and replies come in.
 //   - question.go: [Question], what is put to a desk.
 //   - request.go: [Request], what waits there, and how a reply finds its request.

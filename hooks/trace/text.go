@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"netstackd/hooks"
 	"netstackd/hooks/wire"
@@ -75,49 +75,60 @@ func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
 	if r.level == Explain {
 		b = appendIndented(b, explainReply(c))
 	}
-	b = fmt.Appendf(b, "    compare [#%d]: %s, %s\n", c.Seq, c.Result, sentence(c))
+	b = appendNumber(b, "    compare [#", c.Seq)
+	b = append(append(append(b, "]: "...), c.Result...), ", "...)
+	b = append(appendSentence(b, c), '\n')
 	for _, d := range c.Diffs {
 		b = fmt.Appendf(b, "        %s at %d: %s %s, by hand %s (%s, %s)\n", d.Field, d.Offset, c.Responder, d.Netstack, d.Hand, d.Class, d.RFC)
 	}
 	return b
 }
 
-// sentence says in words what a comparison found.
-func sentence(c *Comparison) string {
+// appendSentence says in words what a comparison found.
+func appendSentence(b []byte, c *Comparison) []byte {
+	b = append(b, c.Responder...)
 	switch c.Result {
 	case Match:
 		if !c.Replied {
-			return fmt.Sprintf("%s kept silent about #%d, as is due: %s (%s)", c.Responder, c.Request, c.Reason, c.RFC)
+			b = append(appendNumber(b, " kept silent about #", c.Request), ", as is due: "...)
+			return appendCause(b, c)
 		}
-		s := fmt.Sprintf("%s answered #%d after %s as by hand", c.Responder, c.Request, duration(c.Latency))
+		b = append(appendAnswered(b, c), " as by hand"...)
 		if len(c.Diffs) > 0 {
-			s += " but for what the RFCs leave free:"
+			b = append(b, " but for what the RFCs leave free:"...)
 		}
-		return s
+		return b
 	case Differ:
-		return fmt.Sprintf("%s answered #%d after %s not as by hand:", c.Responder, c.Request, duration(c.Latency))
+		return append(appendAnswered(b, c), " not as by hand:"...)
 	case Missing:
-		return fmt.Sprintf("%s did not answer #%d, a reply was due (%s)", c.Responder, c.Request, asked(c))
+		b = appendNumber(b, " did not answer #", c.Request)
+		b = append(append(b, ", a reply was due ("...), c.RFC...)
+		if c.Requirement == "should" {
+			b = append(b, ", should"...)
+		}
+		return append(b, ')')
 	}
-	if c.Request == 0 && c.RFC != "" {
-		return fmt.Sprintf("%s sent an error about what no error may be sent about (%s)", c.Responder, c.RFC)
+	switch {
+	case c.Request == 0 && c.RFC != "":
+		b = append(b, " sent an error about what no error may be sent about ("...)
+		return append(append(b, c.RFC...), ')')
+	case c.Request == 0:
+		return append(b, " sent a reply to nothing that was asked"...)
 	}
-	if c.Request == 0 {
-		return fmt.Sprintf("%s sent a reply to nothing that was asked", c.Responder)
-	}
-	return fmt.Sprintf("%s answered #%d, silence was due: %s (%s)", c.Responder, c.Request, c.Reason, c.RFC)
+	b = append(appendNumber(b, " answered #", c.Request), ", silence was due: "...)
+	return appendCause(b, c)
 }
 
-// asked cites the rule of what was due, and says if it is no more than a SHOULD.
-func asked(c *Comparison) string {
-	if c.Requirement == "should" {
-		return c.RFC + ", should"
-	}
-	return c.RFC
+// appendAnswered appends what was answered, and after how long.
+func appendAnswered(b []byte, c *Comparison) []byte {
+	b = append(appendNumber(b, " answered #", c.Request), " after "...)
+	return append(strconv.AppendInt(b, c.Latency.Microseconds(), 10), " µs"...)
 }
 
-func duration(d time.Duration) string {
-	return fmt.Sprintf("%d µs", d.Microseconds())
+// appendCause appends why silence was due, and the rule.
+func appendCause(b []byte, c *Comparison) []byte {
+	b = append(append(b, c.Reason...), " ("...)
+	return append(append(b, c.RFC...), ')')
 }
 
 func (r *textRenderer) summary(b []byte, s *Summary) []byte {
@@ -128,7 +139,11 @@ func (r *textRenderer) summary(b []byte, s *Summary) []byte {
 func (s *Summary) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "packets in:  %d (%s)\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
-	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, hooks.Sent, hooks.Dropped))
+	out := []hooks.Fate{hooks.Sent, hooks.Dropped}
+	if s.Fates.Out[hooks.Suppressed] > 0 {
+		out = append(out, hooks.Suppressed)
+	}
+	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, out...))
 	fmt.Fprintf(&b, "checksums by hand: %d ok, %d bad, %d partial, %d absent\n", s.Checksums.OK, s.Checksums.Bad, s.Checksums.Partial, s.Checksums.Absent)
 	c := &s.Compare
 	fmt.Fprintf(&b, "comparisons: %d match, %d differ, %d missing, %d unexpected", c.Match, c.Differ, c.Missing, c.Unexpected)
@@ -136,6 +151,9 @@ func (s *Summary) Text() string {
 		fmt.Fprintf(&b, ", %d unjudged", c.Unjudged)
 	}
 	b.WriteByte('\n')
+	for i := range s.Answerers {
+		b.WriteString(s.Answerers[i].text())
+	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		fmt.Fprintf(&b, "dropped: %d %s\n", s.Drops[reason], reason)
 	}

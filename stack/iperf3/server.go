@@ -29,6 +29,8 @@ const (
 	grace = 200 * time.Millisecond
 	// lastWords is how long a client has to read why it is refused.
 	lastWords = 2 * time.Second
+	// farewell is how long it has to read that the server ends.
+	farewell = 100 * time.Millisecond
 	// tick is the time between two looks at a running test, and iperf3's
 	// default interval of reports.
 	tick = time.Second

@@ -109,7 +109,12 @@ func (t *session) explain(err error) {
 	var why *refusal
 	switch {
 	case errors.Is(err, os.ErrClosed):
-		err = sendState(t.control, serverTerminate)
+		if sendState(t.control, serverTerminate) == nil {
+			// It must read this before it meets the reset of its streams. That it
+			// has cannot be waited for: nothing waits any more.
+			time.Sleep(farewell)
+		}
+		return
 	case errors.As(err, &why):
 		message := binary.BigEndian.AppendUint32([]byte{byte(0x100 + int(serverError))}, uint32(why.code))
 		message = binary.BigEndian.AppendUint32(message, 0) // errno

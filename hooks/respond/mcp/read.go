@@ -89,19 +89,28 @@ func (s *Server) read(ctx context.Context, _ *sdk.CallToolRequest, in readInput)
 	case err == nil && ctx.Err() != nil:
 		// Whoever asked has gone: the next one shall have it.
 		s.desk.Return(r.ID)
-		return nil, readOutput{}, context.Cause(ctx)
+		return nil, readOutput{}, gone(ctx)
 	case err == nil:
 		return nil, s.given(r), nil
 	case errors.Is(err, os.ErrClosed):
 		return nil, readOutput{}, errGoingDown
 	case ctx.Err() != nil:
-		return nil, readOutput{}, context.Cause(ctx)
+		return nil, readOutput{}, gone(ctx)
 	}
 	return nil, readOutput{Status: "timeout", Pending: len(s.desk.Pending())}, nil
 }
 
 // errGoingDown is what an agent is told when the host ends.
 var errGoingDown = errors.New("the host is going down: there will be no more packets")
+
+// gone says why a call was ended from outside. Of a client that has hung up
+// nobody reads it.
+func gone(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return errGoingDown
+}
 
 // readAgain gives a request that is pending once more.
 func (s *Server) readAgain(id uint64) (*sdk.CallToolResult, readOutput, error) {

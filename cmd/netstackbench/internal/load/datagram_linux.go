@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +18,10 @@ const (
 )
 
 // Datagrams sends UDP datagrams with so many bytes of payload to an echo
-// service, so many outstanding at a time. Bytes and Operations are those echoed.
-func Datagrams(to netip.AddrPort, size, outstanding int, w Window) (Result, error) {
+// service, so many outstanding at a time. Where each is more than 1 the kernel
+// gets so many as one and cuts them apart as late as it can (UDP_SEGMENT, as QUIC
+// servers do). Bytes and Operations are those echoed.
+func Datagrams(to netip.AddrPort, size, outstanding, each int, w Window) (Result, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return Result{}, fmt.Errorf("make socket: %w", err)
@@ -33,7 +36,12 @@ func Datagrams(to netip.AddrPort, size, outstanding int, w Window) (Result, erro
 	if err := unix.Connect(fd, sockaddr(to)); err != nil {
 		return Result{}, fmt.Errorf("connect to %v: %w", to, err)
 	}
-	d := datagrams{fd: fd, most: outstanding, out: make([]byte, size), in: make([]byte, 1<<16)}
+	if each > 1 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, size); err != nil {
+			return Result{}, fmt.Errorf("send several datagrams as one: %w", err)
+		}
+	}
+	d := newDatagrams(fd, size, outstanding, each)
 	begin := time.Now()
 	for time.Since(begin) < w.Warm {
 		if err := d.round(); err != nil {
@@ -51,9 +59,9 @@ func Datagrams(to netip.AddrPort, size, outstanding int, w Window) (Result, erro
 	elapsed, count := time.Since(begin), d.echoed-before
 	w.Mark()
 	for d.open > 0 {
-		if got, err := d.receive(0); err != nil {
+		if got, err := d.receive(); err != nil {
 			return Result{}, err
-		} else if !got {
+		} else if got == 0 {
 			break
 		}
 	}
@@ -66,59 +74,90 @@ func Datagrams(to netip.AddrPort, size, outstanding int, w Window) (Result, erro
 	}, nil
 }
 
-// datagrams is one socket that echoes.
+// datagrams is one socket that echoes, many datagrams with one system call.
 type datagrams struct {
-	fd, most     int
-	out, in      []byte
-	open         int
-	sent, echoed uint64
+	fd, size, each int
+	most, open     int
+	sent, echoed   uint64
+	out            []mmsghdr // of each datagrams
+	in             []mmsghdr // of one
 }
 
-// round fills the window, waits for a reply, and takes what else is there.
+// mmsghdr is struct mmsghdr of recvmmsg(2), which x/sys does not have.
+type mmsghdr struct {
+	unix.Msghdr
+	length uint32
+}
+
+func newDatagrams(fd, size, most, each int) *datagrams {
+	d := &datagrams{fd: fd, size: size, each: each, most: most, out: make([]mmsghdr, most/each), in: make([]mmsghdr, most)}
+	same := make([]byte, size*each)
+	for i := range d.out {
+		d.out[i].point(same)
+	}
+	for i := range d.in {
+		// One byte more, to see a reply that is too long.
+		d.in[i].point(make([]byte, size+1))
+	}
+	return d
+}
+
+// point makes m take buf, which is not empty.
+func (m *mmsghdr) point(buf []byte) {
+	m.Iov = &unix.Iovec{Base: &buf[0]}
+	m.Iov.SetLen(len(buf))
+	m.SetIovlen(1)
+}
+
+// round fills the window, waits for a reply, and takes what else is there. With
+// no reply in time the outstanding ones are given up.
 func (d *datagrams) round() error {
-	for d.open < d.most {
-		_, err := write(d.fd, d.out)
-		if err == unix.ENOBUFS {
-			break
+	if room := (d.most - d.open) / d.each; room > 0 {
+		n, err := d.call(unix.SYS_SENDMMSG, d.out[:room], 0)
+		if err != nil && err != unix.ENOBUFS {
+			return fmt.Errorf("send datagrams: %w", err)
 		}
-		if err != nil {
-			return fmt.Errorf("send datagram: %w", err)
-		}
-		d.open++
-		d.sent++
+		d.open += n * d.each
+		d.sent += uint64(n * d.each)
 	}
-	got, err := d.receive(0)
-	if err != nil {
-		return err
-	}
-	if !got {
+	got, err := d.receive()
+	if got == 0 {
 		d.open = 0
-		return nil
 	}
-	for got && d.open > 0 {
-		if got, err = d.receive(unix.MSG_DONTWAIT); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
-// receive takes one reply; false if there is none in time.
-func (d *datagrams) receive(flags int) (bool, error) {
-	n, err := again(func() (int, error) {
-		n, _, err := unix.Recvfrom(d.fd, d.in, flags)
-		return n, err
-	})
-	switch {
-	case err == unix.EAGAIN:
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("receive datagram: %w", err)
-	case n != len(d.out):
-		return false, fmt.Errorf("receive datagram: %d bytes came back of %d", n, len(d.out))
+// receive waits for a reply and takes as many as there are; 0 if none comes in
+// time.
+func (d *datagrams) receive() (int, error) {
+	got, err := d.call(unix.SYS_RECVMMSG, d.in, unix.MSG_WAITFORONE)
+	if err == unix.EAGAIN {
+		return 0, nil
 	}
-	d.echoed++
-	// A reply that was given up before comes on top.
-	d.open = max(d.open-1, 0)
-	return true, nil
+	if err != nil {
+		return 0, fmt.Errorf("receive datagrams: %w", err)
+	}
+	for i := range d.in[:got] {
+		if n := int(d.in[i].length); n != d.size {
+			return 0, fmt.Errorf("receive datagrams: %d bytes came back of %d", n, d.size)
+		}
+	}
+	d.echoed += uint64(got)
+	// Replies that were given up before come on top.
+	d.open = max(d.open-got, 0)
+	return got, nil
+}
+
+// call is sendmmsg or recvmmsg. The fifth argument is the latter's timeout, none.
+func (d *datagrams) call(trap uintptr, messages []mmsghdr, flags uintptr) (int, error) {
+	for {
+		n, _, errno := unix.Syscall6(trap, uintptr(d.fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), flags, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
 }

@@ -42,10 +42,11 @@ func TestIntegrationLoads(t *testing.T) {
 		{"receive", func(w load.Window) (load.Result, error) { return load.Receive(to(19), 2, w) }, true, false, false},
 		{"exchange", func(w load.Window) (load.Result, error) { return load.Exchange(to(7), 3, 64, w) }, true, true, true},
 		{"connect", func(w load.Window) (load.Result, error) { return load.Connect(to(7), 2, 64, w) }, false, true, true},
-		{"datagrams", func(w load.Window) (load.Result, error) { return load.Datagrams(to(7), 1400, 16, w) }, true, true, false},
-		{"datagrams of 65,000 bytes", func(w load.Window) (load.Result, error) { return load.Datagrams(to(7), 65000, 2, w) }, true, true, false},
+		{"datagrams", func(w load.Window) (load.Result, error) { return load.Datagrams(to(7), 1400, 16, 1, w) }, true, true, false},
+		{"datagrams cut late", func(w load.Window) (load.Result, error) { return load.Datagrams(to(7), 1400, 88, 44, w) }, true, true, false},
+		{"datagrams of 65,000 bytes", func(w load.Window) (load.Result, error) { return load.Datagrams(to(7), 65000, 2, 1, w) }, true, true, false},
 		{"datagrams to the last address", func(w load.Window) (load.Result, error) {
-			return load.Datagrams(netip.AddrPortFrom(addresses[1].Addr(), 7), 64, 16, w)
+			return load.Datagrams(netip.AddrPortFrom(addresses[1].Addr(), 7), 64, 16, 1, w)
 		}, true, true, false},
 		{"ping flood", func(w load.Window) (load.Result, error) {
 			p, err := load.Ping(host, 0, w)
@@ -96,7 +97,7 @@ func TestIntegrationLoads(t *testing.T) {
 			"send":     second(load.Send(to(1), 1, window(&marks))),
 			"exchange": second(load.Exchange(to(1), 1, 64, window(&marks))),
 			"connect":  second(load.Connect(to(1), 1, 64, window(&marks))),
-			"UDP":      second(load.Datagrams(to(1), 64, 1, window(&marks))),
+			"UDP":      second(load.Datagrams(to(1), 64, 1, 1, window(&marks))),
 			"ping":     second(load.Ping(netip.MustParseAddr("192.0.2.1"), 0, window(&marks))),
 			"hold":     second(load.Hold(to(1), []netip.Addr{host}, 1)),
 		} {

@@ -9,6 +9,7 @@ import (
 	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
+	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -32,6 +33,21 @@ type Config struct {
 
 	// Services that run inside netstack.
 	Services []string
+
+	// Connections is how many TCP connections each service has at a time.
+	Connections int
+
+	// Respond is who answers echo requests, but for the addresses of RespondFor:
+	// netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio.
+	Respond    string
+	RespondFor map[netip.Addr]string
+	// Shadow are whom of netstack and byhand to score where they do not answer.
+	Shadow []string
+	// SendBadReplies sends what fifo, exec and mcp answer wrongly.
+	SendBadReplies bool
+	// ExecUser is whom exec commands run as; empty means nobody, if the daemon is
+	// root.
+	ExecUser string
 
 	Guard bool
 
@@ -78,6 +94,9 @@ const (
 	maxMTU     = 65520
 )
 
+// maxConnections bounds -connections: no more have a port to come from.
+const maxConnections = 1_000_000
+
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
 
@@ -89,6 +108,8 @@ func defaults() Config {
 		Offload:     link.OffloadAuto,
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
+		Connections: stack.DefaultConnections,
+		Respond:     respond.Netstack,
 		Guard:       true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",

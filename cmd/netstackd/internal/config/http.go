@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 
 	"netstackd/cmd/netstackd/internal/serve"
 )
@@ -23,9 +24,12 @@ func (c *Config) httpFlags(fs *flag.FlagSet) {
 	})
 }
 
-// checkHTTP checks the two together: what other machines reach needs a token.
+// checkHTTP checks what belongs together: an agent has to be reached, and what
+// other machines reach needs a token.
 func (c *Config) checkHTTP() error {
 	switch {
+	case slices.Contains(c.Answerers(), RespondMCP) && c.HTTP == serve.Address{}:
+		return errors.New("-respond mcp is reached over HTTP: give -http as well, as in -http 127.0.0.1:8080, or -respond mcp:stdio")
 	case c.HTTP == serve.Address{} && c.HTTPTokenFile != "":
 		return errors.New("-http-token-file protects what -http serves, and nothing is served: give -http as well")
 	case c.HTTP != serve.Address{} && c.HTTPTokenFile == "" && !c.HTTP.Local():

@@ -18,6 +18,14 @@ netstack behind it, and shows its work.
   -busy-poll DURATION  how long to poll an idle device before blocking, while
                        packets come that close together; 0 never (default 50us)
   -services LIST       echo, discard, chargen, http, iperf3; or all, or none (default all)
+  -connections N       TCP connections of each service at a time (default 1024)
+  -respond [ADDR=]WHO  who answers pings, to ADDR or to all: netstack, byhand (the
+                       reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio;
+                       repeatable (default netstack)
+  -shadow LIST         who else computes an answer, which is compared and not sent:
+                       netstack, byhand; or none (default: both, if others answer)
+  -send-bad-replies    send what fifo, exec and mcp answer though it is wrong
+  -exec-user USER      whom exec:COMMAND runs as (default nobody, if started by root)
   -guard off|on        drop what would harm netstack (default on)
   -trace LEVEL         off, packets (one line a packet), compare (checksums by hand,
                        and netstack's replies held against those made by hand),

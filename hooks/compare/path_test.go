@@ -140,3 +140,22 @@ func BenchmarkPath(b *testing.B) {
 		c.close()
 	}
 }
+
+// TestPathAllocs: in the long run no packet costs an allocation, with tracing off
+// and as -trace compare. The least of several runs counts: a pool may be emptied
+// at any time.
+func TestPathAllocs(t *testing.T) {
+	for _, traced := range []bool{false, true} {
+		c := newChain(t, traced)
+		for name, pass := range paths(t, c) {
+			least := testing.AllocsPerRun(10, pass)
+			for range 200 {
+				least = min(least, testing.AllocsPerRun(10, pass))
+			}
+			if least != 0 {
+				t.Errorf("traced %v, %s: %v allocations, want 0", traced, name, least)
+			}
+		}
+		c.close()
+	}
+}
