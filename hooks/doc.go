@@ -22,14 +22,16 @@
 //   - hook.go: [Hook], what a hook may do with it.
 //   - endpoint.go: [Endpoint], the link endpoint around the chain, and who
 //     verifies checksums.
+//   - send.go: [Endpoint.Send], for packets that netstack has not made, and
+//     [Answer], which says of them whose they are.
 //   - ledger.go: [Ledger], the counts.
 //   - fate.go: [Fate] and the closed list of drop reasons.
 //
 // The hooks themselves live below: hooks/verify drops what has a wrong checksum
 // that netstack would not verify, hooks/guard keeps from netstack what would
 // harm it, hooks/compare predicts each reply with the reference host of
-// hooks/byhand and judges what netstack sent, hooks/trace renders what they
-// saw. hooks/wire and hooks/byhand rest on the standard library alone.
+// hooks/byhand and judges what netstack sent, hooks/respond has others answer
+// echo requests, hooks/trace renders what they saw. hooks/wire and hooks/byhand rest on the standard library alone.
 //
 // # Who verifies checksums
 //

@@ -85,7 +85,7 @@ func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	dispatcher := e.dispatcher.Load()
-	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil)
+	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil, nil)
 	switch {
 	case !forward:
 	case !e.options.ReceiveOffload:
@@ -137,7 +137,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	var kept stack.PacketBufferList // in use from the first drop on
 	all := pkts.AsSlice()
 	for i, pkt := range all {
-		switch forward, _ := e.pass(Outbound, pkt, true); {
+		switch forward, _ := e.pass(Outbound, pkt, true, nil); {
 		case forward && dropped > 0:
 			kept.PushBack(pkt)
 		case !forward:
@@ -160,10 +160,12 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 }
 
 // pass shows a packet to the ledger and the chain and reports whether it is to
-// be forwarded, and whether its sums are verified.
-func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool) (forward, vouched bool) {
+// be forwarded, and whether its sums are verified. answer is nil unless another
+// than netstack has made it.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool) {
 	p := e.packets.Get().(*Packet)
 	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
+	p.Answer = answer
 	p.judge()
 	e.ledger.see(p)
 	if !attached {

@@ -30,10 +30,13 @@ const (
 	Guarded Fate = "guarded"
 )
 
-// Fates of outbound packets; Dropped is the other.
+// Fates of outbound packets; Dropped is the third.
 const (
 	// Sent: handed to the link.
 	Sent Fate = "sent"
+	// Suppressed: a reply of netstack's that is not sent, for another answerer
+	// gives it. It has no reason.
+	Suppressed Fate = "suppressed"
 )
 
 // ReasonDetached is the reason of a packet that arrived while no netstack was

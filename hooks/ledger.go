@@ -22,9 +22,9 @@ type Ledger struct {
 // packets have.
 var (
 	verdicts = [...]wire.Verdict{wire.OK, wire.Partial, wire.Bad, wire.Absent}
-	fates    = [...]Fate{Delivered, Sent, Answered, Dropped, Guarded}
+	fates    = [...]Fate{Delivered, Sent, Answered, Dropped, Guarded, Suppressed}
 	// possible are the fates that each side has.
-	possible = [2][len(fates)]bool{{true, false, true, true, true}, {false, true, false, true, false}}
+	possible = [2][len(fates)]bool{{true, false, true, true, true, false}, {false, true, false, true, false, true}}
 )
 
 // NewLedger returns a ledger that knows the given drop reasons, and
@@ -112,8 +112,10 @@ func (l *Ledger) Totals() Totals {
 	}
 	for s, m := range [...]map[Fate]uint64{t.InFates, t.OutFates} {
 		for i, f := range fates {
-			if possible[s][i] {
-				m[f] = l.fates[s][i].Load()
+			n := l.fates[s][i].Load()
+			if possible[s][i] && (n > 0 || f != Suppressed) {
+				// Of hosts where netstack alone answers there is nothing to say.
+				m[f] = n
 			}
 		}
 	}

@@ -28,6 +28,11 @@ type Packet struct {
 	Fate   Fate
 	Reason string
 
+	// Seq is the packet's number in traces, once a hook has given it one.
+	Seq uint64
+	// Answer is nil but for an outbound packet that is not netstack's.
+	Answer *Answer
+
 	// Untraced says that the packet is to be counted and judged, but not
 	// written down.
 	Untraced bool
@@ -100,6 +105,10 @@ func (p *Packet) Drop(fate Fate, reason string) {
 	}
 }
 
+// Suppress ends the way of a reply that netstack has made and another answerer
+// gives: it is judged like any other, and not sent.
+func (p *Packet) Suppress() { p.Drop(Suppressed, "") }
+
 // Stopped reports whether a hook has dropped the packet.
 func (p *Packet) Stopped() bool { return p.stopped }
 
@@ -158,7 +167,7 @@ func (p *Packet) decodeBuffer(d Direction, pkt *stack.PacketBuffer, offloaded bo
 
 func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.Direction, p.Time, p.Len = d, now, n
-	p.buffer = nil
+	p.buffer, p.Seq, p.Answer = nil, 0, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent

@@ -49,6 +49,9 @@ type event struct {
 	Result  string `json:"result"`
 	Due     string `json:"due"`
 
+	Responder string `json:"responder"`
+	Live      bool   `json:"live"`
+
 	// Of the summary, the last line.
 	Packets struct {
 		In  int `json:"in"`
@@ -58,6 +61,7 @@ type event struct {
 	Compare   map[string]int            `json:"compare"`
 	Drops     map[string]int            `json:"drops"`
 	Fates     map[string]map[string]int `json:"fates"` // by direction
+	Answerers []scorecard               `json:"answerers"`
 	TraceLost int                       `json:"trace_lost"`
 }
 

@@ -17,6 +17,7 @@ import (
 	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
+	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/verify"
 	"netstackd/stack"
@@ -42,6 +43,8 @@ type pipeline struct {
 	verifier *verify.Verifier
 	// comparer is nil if nothing is written down.
 	comparer *compare.Comparer
+	// answerers is nil if netstack alone answers.
+	answerers *answerers
 	// recorder writes the trace to out, capture the capture; nil if off.
 	recorder *trace.Recorder
 	out      *os.File
@@ -89,6 +92,12 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	if cfg.Guard {
 		p.chain = append(p.chain, guard.Guard{})
 	}
+	if p.answerers = newAnswerers(cfg, log); p.answerers != nil {
+		// Around the comparison: it is to know what is suppressed, and what is asked
+		// by its number.
+		p.chain = append(p.chain, p.answerers.Suppress())
+		defer func() { p.chain = append(p.chain, p.answerers.Ask()) }()
+	}
 	if len(tracers) == 0 {
 		return p, nil
 	}
@@ -97,14 +106,18 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		tracer = trace.NewTee(tracers...)
 	}
 	tcp, udp := stack.Ports(cfg.Services)
-	p.comparer = compare.New(compare.Config{
+	judge := compare.Config{
 		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
 		Ledger:      p.ledger,
 		Tracer:      tracer,
 		RateLimited: p.counted((*stack.Host).RateLimited),
 		Refused:     p.counted((*stack.Host).Refused),
-		Responder:   "netstack",
-	})
+		Responder:   respond.Netstack,
+	}
+	if p.answerers != nil {
+		judge.Live, judge.Unshadowed = p.answerers.Live, p.answerers.unshadowed()
+	}
+	p.comparer = compare.New(judge)
 	p.chain = append(p.chain, p.comparer)
 	return p, nil
 }
@@ -198,6 +211,12 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 		for reason, n := range some {
 			s.Elsewhere[reason] += n
 		}
+	}
+	if p.answerers != nil {
+		for reason, n := range p.answerers.Drops() {
+			s.Elsewhere[reason] += n
+		}
+		s.Answerers = p.answerers.Scorecards()
 	}
 	maps.DeleteFunc(s.Elsewhere, func(_ string, n uint64) bool { return n == 0 })
 	var err error

@@ -14,6 +14,7 @@ import (
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/guard"
+	"netstackd/hooks/respond"
 	"netstackd/hooks/verify"
 	"netstackd/hooks/wire"
 	"netstackd/link"
@@ -26,7 +27,8 @@ import (
 func TestReasons(t *testing.T) {
 	rooms := map[string]map[string]string{
 		"link": link.DropReasons(), "hooks": hooks.DropReasons(), "hooks/guard": guard.DropReasons(), "hooks/verify": verify.DropReasons(), "hooks/faults": faults.DropReasons(),
-		"hooks/byhand": byhand.DropReasons(), "stack": stack.DropReasons(),
+		"hooks/respond": respond.DropReasons(),
+		"hooks/byhand":  byhand.DropReasons(), "stack": stack.DropReasons(),
 	}
 	owner, said := map[string]string{}, map[string]string{}
 	name := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ const (
 )
 
 // Config says what a Comparer works with. All fields are required but
-// RateLimited, Refused, Deadline and Now.
+// RateLimited, Refused, Live, Unshadowed, Deadline and Now.
 type Config struct {
 	// Host predicts. The Comparer serialises the calls to it and owns it.
 	Host   *byhand.Host
@@ -37,8 +38,15 @@ type Config struct {
 	// room; while it rises an absent SYN-ACK is no fault. Otherwise as
 	// RateLimited.
 	Refused func() uint64
-	// Responder is who answers, as it stands in traces.
+	// Responder is who is judged, as it stands in traces.
 	Responder string
+	// Live returns who is to answer an echo request to an address; nil means that
+	// Responder always is. The replies of others it knows by hooks.Packet.Answer;
+	// those of Responder are not sent then.
+	Live func(dst netip.Addr) string
+	// Unshadowed says that what Responder answers is not to be reported where
+	// another is to answer.
+	Unshadowed bool
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
 	Deadline time.Duration
 	// Now is the clock for deadlines; nil means time.Now.
@@ -71,6 +79,8 @@ type Comparer struct {
 	// late are first fragments whose datagrams did not become whole: of another
 	// age than what is pending, so in a queue of their own.
 	late pending
+	// others are the requests that another than Responder is to answer.
+	others others
 	// spare are requests to be used again.
 	spare []*request
 	// timeouts is what overdue works with, to be used again.
@@ -98,7 +108,10 @@ func New(cfg Config) *Comparer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Comparer{cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{})}
+	return &Comparer{
+		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}),
+		others: others{bySeq: map[uint64]*request{}, done: queue{kind: byAge}},
+	}
 }
 
 // Start starts the goroutine that settles what is past its deadline.
@@ -139,6 +152,9 @@ func (c *Comparer) Close() {
 		}
 		c.expire(r, now)
 	}
+	for r := c.others.done.first; r != nil; r = c.others.done.first {
+		c.giveUp(r)
+	}
 }
 
 // Counts returns the results so far.
@@ -164,6 +180,9 @@ func (c *Comparer) Sweep(now time.Time) {
 	}
 	for r := c.late.oldest(); r != nil && !r.deadline.After(now); r = c.late.oldest() {
 		c.expireLate(r, now)
+	}
+	for r := c.others.done.first; r != nil && !r.deadline.After(now); r = c.others.done.first {
+		c.giveUp(r)
 	}
 	c.overdue(now)
 }
@@ -202,6 +221,10 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seen := c.sight(p)
+	if p.Answer != nil {
+		c.answer(p, seen)
+		return
+	}
 	reply := &p.Packet
 	if reply.Fragment.IsFragment() && reply.Problem.IsZero() {
 		whole := c.reassemble(p)
@@ -214,7 +237,7 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 		c.addReassembled(seen, reply)
 	}
 	form := formOf(reply)
-	if p.Stopped() || form == byhand.NoForm {
+	if p.Stopped() && p.Fate != hooks.Suppressed || form == byhand.NoForm {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
@@ -242,6 +265,7 @@ func (c *Comparer) reassemble(p *hooks.Packet) []byte {
 // is there until the next one is made.
 func (c *Comparer) sight(p *hooks.Packet) *trace.Packet {
 	c.seq++
+	p.Seq = c.seq
 	seen := &c.seen
 	seen.Time, seen.Seq, seen.Direction, seen.Len = p.Time, c.seq, p.Direction, p.Len
 	seen.Packet, seen.DataLen, seen.Segments = p.Packet, p.DataLen(), p.Segments()
@@ -281,6 +305,9 @@ func (c *Comparer) request() *request {
 
 // release ends the use of a request that is settled.
 func (c *Comparer) release(r *request) {
+	if r.left && !r.resolved {
+		return // another is to answer it yet
+	}
 	if !c.cfg.Tracer.WantsWorking() {
 		c.cfg.Host.Recycle(r.due.reply)
 	}
@@ -302,6 +329,9 @@ func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.
 		r.bytes = slices.Clone(whole.Bytes)
 	}
 	r.excuses = c.excuses(prediction.Form)
+	if r.other = c.liveOf(prediction); r.other && prediction.Expect != byhand.Silence {
+		c.others.bySeq[seen.Seq] = r
+	}
 	c.pending.add(r, prediction)
 	// In a flood netstack keeps errors back, and what they were due to need not
 	// wait any longer: a late one would go unjudged.

@@ -7,6 +7,7 @@
 //     replies on the way out. judge.go: what a reply or its absence means, and
 //     the tracer is told of each packet once its fate is settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
+//   - answers.go: the replies that another than netstack gives.
 //   - late.go: datagrams whose fragments never all came, and the error about them.
 //   - key.go: what reply is this, and to what: an echo reply to an echo, an
 //     ICMP error to what it quotes, a segment to its connection's.

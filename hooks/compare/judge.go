@@ -29,7 +29,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			return
 		}
 		e := &c.compared
-		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Untraced: seen.Untraced}
+		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Untraced: seen.Untraced}
 		if form == byhand.ICMPError {
 			// Nothing is known of what it quotes; but about some packets no
 			// error may ever be sent.
@@ -57,7 +57,11 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			e.Result = trace.Differ
 		}
 	}
-	c.settle(r, hooks.Answered, "")
+	fate, reason := hooks.Answered, ""
+	if p.Stopped() {
+		fate, reason = r.fate(), r.due.reason // nobody gets it
+	}
+	c.settle(r, fate, reason)
 	if twin := c.pending.newest(r.data); twin != nil {
 		// Nobody can say which of two alike was answered: what may have kept the
 		// reply to this one back excuses that it is missing to the other.
@@ -116,6 +120,12 @@ func (c *Comparer) settle(r *request, fate hooks.Fate, reason string) {
 		return
 	}
 	c.pending.settle(r)
+	if r.other && r.due.expect != byhand.Silence {
+		if !r.resolved {
+			c.leave(r)
+		}
+		return
+	}
 	r.seen.Fate, r.seen.Reason = fate, reason
 	c.cfg.Ledger.Settle(hooks.Inbound, fate, reason)
 	c.cfg.Tracer.Packet(&r.seen)
@@ -127,7 +137,7 @@ func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
 	*e = trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
 		Requirement:  trace.Requirement(r.due.requirement),
-		RequestBytes: r.bytes, Untraced: r.seen.Untraced,
+		RequestBytes: r.bytes, Untraced: r.seen.Untraced, Live: !r.other,
 	}
 	switch r.due.expect {
 	case byhand.Silence:
@@ -143,8 +153,17 @@ func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
 	return e
 }
 
-// report numbers, counts and traces a comparison.
+// report counts and traces a comparison of the responder's.
 func (c *Comparer) report(e *trace.Comparison) {
+	if !e.Live && c.cfg.Unshadowed {
+		return
+	}
+	e.Responder = c.cfg.Responder
+	c.count(e)
+}
+
+// count numbers, counts and traces a comparison.
+func (c *Comparer) count(e *trace.Comparison) {
 	switch e.Result {
 	case trace.Match:
 		c.counts.Match++
@@ -156,6 +175,6 @@ func (c *Comparer) report(e *trace.Comparison) {
 		c.counts.Unexpected++
 	}
 	c.seq++
-	e.Seq, e.Responder, e.Live = c.seq, c.cfg.Responder, true
+	e.Seq = c.seq
 	c.cfg.Tracer.Compare(e)
 }

@@ -34,6 +34,9 @@ type request struct {
 	// late says that the request is a first fragment whose datagram did not
 	// become whole: its own fate was settled when it came.
 	late bool
+	// other says that another than the responder is to answer; left, that the
+	// responder is done with it; resolved, that its fate is settled.
+	other, left, resolved bool
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time

@@ -5,6 +5,7 @@
 // # Tour
 //
 //   - event.go: [Packet], [Comparison], [Diff], [Summary]: what is written.
+//   - scorecard.go: [Scorecard], how an answerer has done, in the summary.
 //   - select.go: [Selector], the hook that says which packets are written down.
 //     tee.go: [Tee], several tracers at once.
 //   - recorder.go: [Recorder], the bounded ring between the packets' way and

@@ -158,7 +158,10 @@ type Summary struct {
 	// Elsewhere are the reasons of what was lost before the hooks saw it, or
 	// after they had let it pass: by the link, a service, an injected fault.
 	Elsewhere map[string]uint64 `json:"elsewhere,omitempty"`
-	TraceLost uint64            `json:"trace_lost"`
+	// Answerers are how those have done who answer echo requests, if not netstack
+	// alone does.
+	Answerers []Scorecard `json:"answerers,omitempty"`
+	TraceLost uint64      `json:"trace_lost"`
 }
 
 // A Tracer takes events, which it borrows for the call; the bytes that they bring

@@ -139,7 +139,11 @@ func (r *textRenderer) summary(b []byte, s *Summary) []byte {
 func (s *Summary) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "packets in:  %d (%s)\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
-	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, hooks.Sent, hooks.Dropped))
+	out := []hooks.Fate{hooks.Sent, hooks.Dropped}
+	if s.Fates.Out[hooks.Suppressed] > 0 {
+		out = append(out, hooks.Suppressed)
+	}
+	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, out...))
 	fmt.Fprintf(&b, "checksums by hand: %d ok, %d bad, %d partial, %d absent\n", s.Checksums.OK, s.Checksums.Bad, s.Checksums.Partial, s.Checksums.Absent)
 	c := &s.Compare
 	fmt.Fprintf(&b, "comparisons: %d match, %d differ, %d missing, %d unexpected", c.Match, c.Differ, c.Missing, c.Unexpected)
@@ -147,6 +151,9 @@ func (s *Summary) Text() string {
 		fmt.Fprintf(&b, ", %d unjudged", c.Unjudged)
 	}
 	b.WriteByte('\n')
+	for i := range s.Answerers {
+		b.WriteString(s.Answerers[i].text())
+	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		fmt.Fprintf(&b, "dropped: %d %s\n", s.Drops[reason], reason)
 	}

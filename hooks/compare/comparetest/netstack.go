@@ -31,6 +31,7 @@ const queueLen = 256
 type Netstack struct {
 	stack   *stack.Stack
 	link    *channel.Endpoint
+	chain   *hooks.Endpoint
 	sockets []tcpip.Endpoint
 }
 
@@ -59,7 +60,8 @@ func NewWith(o hooks.Options, clock tcpip.Clock, ledger *hooks.Ledger, addrs []n
 		// The two come together: netstack leaves sums and segments to the link.
 		n.link.SupportedGSOKind = stack.HostGSOSupported
 	}
-	if err := n.stack.CreateNIC(1, hooks.New(n.link, ledger, o, chain...)); err != nil {
+	n.chain = hooks.New(n.link, ledger, o, chain...)
+	if err := n.stack.CreateNIC(1, n.chain); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("create NIC: %v", err)
 	}
@@ -85,6 +87,9 @@ func NewWith(o hooks.Options, clock tcpip.Clock, ledger *hooks.Ledger, addrs []n
 	})
 	return n, nil
 }
+
+// Chain is the endpoint around the hooks.
+func (n *Netstack) Chain() *hooks.Endpoint { return n.chain }
 
 // Inbound delivers a packet, a copy of it, to the chain.
 func (n *Netstack) Inbound(packet []byte) { n.InboundOffloaded(packet, wire.Offload{}) }

@@ -6,8 +6,10 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
+	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -35,6 +37,18 @@ type Config struct {
 	// Connections is how many TCP connections each service has at a time.
 	Connections int
 
+	// Respond is who answers echo requests, but for the addresses of RespondFor:
+	// netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio.
+	Respond    string
+	RespondFor map[netip.Addr]string
+	// Shadow are whom of netstack and byhand to score where they do not answer.
+	Shadow []string
+	// SendBadReplies sends what fifo, exec and mcp answer wrongly.
+	SendBadReplies bool
+	// ExecUser is whom exec commands run as; empty means nobody, if the daemon is
+	// root.
+	ExecUser string
+
 	Guard bool
 
 	// Trace is empty if tracing is off.
@@ -57,6 +71,12 @@ type Config struct {
 
 	// Inject are the faults to be made, on purpose.
 	Inject []faults.Rule
+
+	// HTTP is where the HTTP server listens; the zero Address is nowhere.
+	// HTTPTokenFile names the file with the token that its clients must show,
+	// empty if they need none.
+	HTTP          serve.Address
+	HTTPTokenFile string
 
 	LogLevel logrus.Level
 	LogJSON  bool
@@ -89,6 +109,7 @@ func defaults() Config {
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
 		Connections: stack.DefaultConnections,
+		Respond:     respond.Netstack,
 		Guard:       true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",

@@ -48,6 +48,12 @@ func Parse(args []string) (*Config, error) {
 	if err := c.complete(hosts); err != nil {
 		return nil, err
 	}
+	if err := c.completeRespond(given); err != nil {
+		return nil, err
+	}
+	if err := c.checkHTTP(); err != nil {
+		return nil, err
+	}
 	return &c, nil
 }
 
@@ -102,6 +108,23 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		}
 		return nil
 	})
+	respondAll := false
+	fs.Func("respond", "", func(s string) error { return c.parseRespond(s, &respondAll) })
+	fs.Func("shadow", "", func(s string) (err error) {
+		c.Shadow, err = parseShadow(s)
+		return err
+	})
+	fs.BoolFunc("send-bad-replies", "", func(s string) (err error) {
+		c.SendBadReplies, err = parseBool(s)
+		return err
+	})
+	fs.Func("exec-user", "", func(s string) error {
+		c.ExecUser = s
+		if s == "" {
+			return errors.New("expected a user's name or number, as in nobody")
+		}
+		return nil
+	})
 	fs.Func("guard", "", func(s string) error {
 		c.Guard = s == "on"
 		return oneOf(s, "off", "on")
@@ -147,6 +170,7 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.Inject = append(c.Inject, rule)
 		return err
 	})
+	c.httpFlags(fs)
 	fs.Func("log-level", "", func(s string) (err error) {
 		if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
 			return err
@@ -159,13 +183,18 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		return oneOf(s, "text", "json")
 	})
 	fs.BoolFunc("version", "", func(s string) (err error) {
-		c.Version, err = strconv.ParseBool(s)
-		if err != nil {
-			return errors.New("expected no value, or true or false")
-		}
-		return nil
+		c.Version, err = parseBool(s)
+		return err
 	})
 	return fs
+}
+
+func parseBool(s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, errors.New("expected no value, or true or false")
+	}
+	return b, nil
 }
 
 // parseFilter compiles the words behind the flags, which are one expression.
@@ -191,10 +220,15 @@ func (c *Config) shareOutput(given map[string]bool) error {
 	if c.PcapngRotate > 0 && (c.Pcapng == "" || c.Pcapng == "-") {
 		return errors.New("-pcapng-rotate needs the name of a file to begin with: give -pcapng FILE")
 	}
-	if c.Pcapng != "-" || c.TraceOut != "-" {
+	stdio := c.uses(RespondMCPStdio)
+	switch {
+	case c.Pcapng == "-" && stdio:
+		return errors.New("-pcapng - and -respond mcp:stdio both want standard output: give the capture a file")
+	case c.TraceOut != "-" || c.Pcapng != "-" && !stdio:
 		return nil
-	}
-	if given["trace-out"] {
+	case given["trace-out"] && stdio:
+		return errors.New("-trace-out - and -respond mcp:stdio both want standard output: give the trace a file")
+	case given["trace-out"]:
 		return errors.New("-trace-out - and -pcapng - both want standard output: give one of them a file")
 	}
 	c.TraceOut = ""

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
 	"netstackd/hooks/trace"
@@ -78,12 +79,13 @@ func rules(texts ...string) []faults.Rule {
 // TestParse takes command lines that are right and wants the whole Config.
 func TestParse(t *testing.T) {
 	all := []string{"echo", "discard", "chargen", "http", "iperf3"}
+	both := []string{"netstack", "byhand"}
 	const offload = link.OffloadAuto // by default
 	base := func(change func(*Config)) Config {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
 			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
-			Services: all, Guard: true, Connections: 1024,
+			Services: all, Respond: "netstack", Guard: true, Connections: 1024,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
@@ -112,6 +114,21 @@ func TestParse(t *testing.T) {
 		{"-services all", base(func(*Config) {})},
 		{"-services none", base(func(c *Config) { c.Services = nil })},
 		{"-services http,echo", base(func(c *Config) { c.Services = []string{"http", "echo"} })},
+		{"-respond netstack", base(func(*Config) {})},
+		{"-respond byhand", base(func(c *Config) { c.Respond, c.Shadow = "byhand", both })},
+		{"-respond byhand -shadow none", base(func(c *Config) { c.Respond = "byhand" })},
+		{"-shadow byhand,netstack", base(func(c *Config) { c.Shadow = []string{"byhand", "netstack"} })},
+		{"-respond 172.16.0.2=fifo:/tmp/ -send-bad-replies", base(func(c *Config) {
+			c.RespondFor = map[netip.Addr]string{netip.MustParseAddr("172.16.0.2"): "fifo:/tmp"}
+			c.Shadow, c.SendBadReplies = both, true
+		})},
+		{"-respond exec:A=b -exec-user daemon", base(func(c *Config) { c.Respond, c.Shadow, c.ExecUser = "exec:A=b", both, "daemon" })},
+		{"-respond mcp -http unix:x", base(func(c *Config) {
+			c.Respond, c.Shadow, c.HTTP = "mcp", both, serve.Address{Network: "unix", Address: "x"}
+		})},
+		{"-respond mcp:stdio -trace compare", base(func(c *Config) {
+			c.Respond, c.Shadow, c.Trace, c.TraceOut = "mcp:stdio", both, trace.Compare, ""
+		})},
 		{"-guard off", base(func(c *Config) { c.Guard = false })},
 		{"-guard off -guard on", base(func(*Config) {})},
 		{"-trace off", base(func(*Config) {})},
@@ -132,6 +149,11 @@ func TestParse(t *testing.T) {
 		{"-trace packets icmp or tcp port 80", base(func(c *Config) { c.Trace, c.Filter = trace.Packets, compiled("icmp or tcp port 80") })},
 		{"-pcapng f.pcapng -- not icmp", base(func(c *Config) { c.Pcapng, c.Filter = "f.pcapng", compiled("not icmp") })},
 		{"-inject corrupt=1% -inject drop=1/1000", base(func(c *Config) { c.Inject, c.Offload = rules("corrupt=1%", "drop=1/1000"), link.OffloadOff })},
+		{"-http localhost:8080", base(func(c *Config) { c.HTTP = serve.Address{Network: "tcp", Address: "127.0.0.1:8080"} })},
+		{"-http unix:run/x.sock", base(func(c *Config) { c.HTTP = serve.Address{Network: "unix", Address: "run/x.sock"} })},
+		{"-http :80 -http-token-file t", base(func(c *Config) {
+			c.HTTP, c.HTTPTokenFile = serve.Address{Network: "tcp", Address: ":80"}, "t"
+		})},
 		{"-log-level error", base(func(c *Config) { c.LogLevel = logrus.ErrorLevel })},
 		{"-log-level warning", base(func(c *Config) { c.LogLevel = logrus.WarnLevel })},
 		{"-log-level info", base(func(*Config) {})},

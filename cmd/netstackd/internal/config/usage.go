@@ -19,6 +19,13 @@ netstack behind it, and shows its work.
                        packets come that close together; 0 never (default 50us)
   -services LIST       echo, discard, chargen, http, iperf3; or all, or none (default all)
   -connections N       TCP connections of each service at a time (default 1024)
+  -respond [ADDR=]WHO  who answers pings, to ADDR or to all: netstack, byhand (the
+                       reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio;
+                       repeatable (default netstack)
+  -shadow LIST         who else computes an answer, which is compared and not sent:
+                       netstack, byhand; or none (default: both, if others answer)
+  -send-bad-replies    send what fifo, exec and mcp answer though it is wrong
+  -exec-user USER      whom exec:COMMAND runs as (default nobody, if started by root)
   -guard off|on        drop what would harm netstack (default on)
   -trace LEVEL         off, packets (one line a packet), compare (checksums by hand,
                        and netstack's replies held against those made by hand),
@@ -32,6 +39,9 @@ netstack behind it, and shows its work.
   -inject RULE         make faults on purpose, to see them seen; repeatable, as in
                        'outbound icmp corrupt=1%'; kinds: corrupt, drop, duplicate,
                        reorder, delay, truncate
+  -http ADDR|unix:PATH serve HTTP there: /healthz, and what other flags add; only this
+                       machine may reach it, unless a token is asked for
+  -http-token-file F   clients must show the token that is in F
   -log-level LEVEL     error, warning, info, debug or trace (default info)
   -log-format FORM     text or json, on standard error (default text)
   -version             print versions and exit

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/cmd/netstackd/internal/serve"
+	"netstackd/hooks"
+	"netstackd/hooks/respond"
+)
+
+// answerers are those who answer echo requests beside netstack, or score it, and
+// what they are reached by.
+type answerers struct {
+	*respond.Answerers
+	cfg   *config.Config
+	desks []*respond.Desk
+	log   logrus.FieldLogger
+	// web is the HTTP server, where an agent may be reached; nil if there is none.
+	web *serve.Server
+	// left is closed when an agent on standard input has gone, for whom alone the
+	// host was there.
+	left chan struct{}
+	// reached are the FIFOs, processes and servers, to be closed.
+	reached []io.Closer
+}
+
+// newAnswerers returns the answerers that the configuration wants, or nil if
+// netstack answers everything and nobody scores it. Nobody is reached before
+// start.
+func newAnswerers(cfg *config.Config, log logrus.FieldLogger) *answerers {
+	names := cfg.Answerers()
+	if len(cfg.Shadow) == 0 && len(names) == 1 && names[0] == respond.Netstack {
+		return nil
+	}
+	a := &answerers{cfg: cfg, log: log, left: make(chan struct{})}
+	for _, name := range names {
+		if name != respond.Netstack && name != respond.ByHand {
+			a.desks = append(a.desks, respond.NewDesk(respond.DeskConfig{
+				Name: name, SendBadReplies: cfg.SendBadReplies,
+				// Nothing is asked, so nothing is sent, before a.Answerers is there.
+				Send: func(reply []byte, answer hooks.Answer) error { return a.Send(reply, answer) },
+			}))
+		}
+	}
+	a.Answerers = respond.New(respond.Config{
+		Addresses: cfg.Addresses, Default: cfg.Respond, For: cfg.RespondFor, Desks: a.desks, Shadows: cfg.Shadow,
+	})
+	return a
+}
+
+// unshadowed says that netstack's replies are of no interest where another answers.
+func (a *answerers) unshadowed() bool { return !slices.Contains(a.cfg.Shadow, respond.Netstack) }
+
+// start makes each external answerer reachable.
+func (a *answerers) start() error {
+	for _, d := range a.desks {
+		c, err := a.reach(d)
+		if err != nil {
+			return errors.Join(err, a.close())
+		}
+		a.reached = append(a.reached, c)
+	}
+	return nil
+}
+
+// reach makes one answerer reachable at its desk.
+func (a *answerers) reach(d *respond.Desk) (io.Closer, error) {
+	kind, rest, _ := strings.Cut(d.Name(), ":")
+	switch kind {
+	case "mcp":
+		return a.startMCP(d, d.Name() == config.RespondMCPStdio)
+	}
+	return nil, fmt.Errorf("respond %s: not on this system: %s", kind, rest)
+}
+
+// close ends the desks, then whoever sits at them.
+func (a *answerers) close() error {
+	a.Close()
+	var err error
+	for _, c := range a.reached {
+		err = errors.Join(err, c.Close())
+	}
+	a.reached = nil
+	return err
+}

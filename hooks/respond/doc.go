@@ -1,0 +1,19 @@
+// Package respond lets others than netstack answer echo requests, and judges what
+// they answer.
+//
+// An external answerer is asked beside the packets' way, which never waits for it:
+// its requests wait at a [Desk], and its replies are judged there, field by field,
+// against the reply made by hand.
+//
+// # Tour
+//
+//   - answerers.go: [Answerers], who answers what, and the hook that asks.
+//     suppress.go: the hook that keeps netstack's replies from the link.
+//     fragment.go: replies that exceed the MTU.
+//   - desk.go: [Desk], where requests wait and replies come in.
+//   - question.go: [Question], what is put to a desk.
+//   - request.go: [Request], what waits there, and how a reply finds its request.
+//   - grade.go: [Fault], what is wrong with a reply, in words.
+//   - score.go: how an answerer has done.
+//   - reason.go: the reasons of what is lost.
+package respond
