@@ -31,7 +31,7 @@ var _ http.Handler = (*Server)(nil)
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, check := range []func(*http.Request) error{checkHost, checkOrigin} {
 		if err := check(r); err != nil {
-			s.log.WithError(err).WithField("client", r.RemoteAddr).Warn("MCP request refused")
+			s.log.WithError(err).WithField("client", r.RemoteAddr).Debug("MCP request refused")
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}

@@ -52,10 +52,8 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
+// FuzzParseAddress: what is accepted reads the same when it is written again.
 func FuzzParseAddress(f *testing.F) {
-	for _, s := range []string{"127.0.0.1:8080", "unix:/run/x.sock", "[::1%lo]:0", "localhost:99999", "a:b:c"} {
-		f.Add(s)
-	}
 	f.Fuzz(func(t *testing.T, s string) {
 		a, err := ParseAddress(s)
 		if err != nil {
