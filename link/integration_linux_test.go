@@ -242,31 +242,30 @@ func TestIntegrationRenamed(t *testing.T) {
 }
 
 func TestIntegrationMovedAway(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
-	r := newRig(t, link.Options{}, nil)
-	away := exec.Command("sleep", "60")
-	away.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := away.Start(); err != nil {
-		linktest.SkipOrFail(t, "needs CAP_SYS_ADMIN for another network namespace: %v", err)
-	}
-	defer func() {
-		away.Process.Kill() //nolint:errcheck // it is our own
-		away.Wait()         //nolint:errcheck // killed
-	}()
-	if err := netlink.LinkSetNsPid(r.ip(), away.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	entry := waitLog(t, r.logged, "cannot be seen", 1)
-	if err, _ := entry.Data[logrus.ErrorKey].(error); !errors.Is(err, link.ErrElsewhere) {
-		t.Errorf("log has error %v", entry.Data[logrus.ErrorKey])
-	}
-	select {
-	case <-r.e.Done():
-		t.Errorf("the endpoint gave up: %v", r.e.Err())
-	default:
-	}
+	eachOffload(t, func(t *testing.T, o link.Options) {
+		r := newRig(t, o, nil)
+		away := exec.Command("sleep", "60")
+		away.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+		if err := away.Start(); err != nil {
+			linktest.SkipOrFail(t, "needs CAP_SYS_ADMIN for another network namespace: %v", err)
+		}
+		defer func() {
+			away.Process.Kill() //nolint:errcheck // it is our own
+			away.Wait()         //nolint:errcheck // killed
+		}()
+		if err := netlink.LinkSetNsPid(r.ip(), away.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		entry := waitLog(t, r.logged, "cannot be seen", 1)
+		if err, _ := entry.Data[logrus.ErrorKey].(error); !errors.Is(err, link.ErrElsewhere) {
+			t.Errorf("log has error %v", entry.Data[logrus.ErrorKey])
+		}
+		select {
+		case <-r.e.Done():
+			t.Errorf("the endpoint gave up: %v", r.e.Err())
+		default:
+		}
+	})
 }
 
 func TestIntegrationDetachAttach(t *testing.T) {

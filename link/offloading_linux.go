@@ -203,9 +203,10 @@ func readNow(fd uintptr, pieces []unix.Iovec) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// rawError is an error of the device's file itself as Endpoint wants it. That
-// the file is closed, its raw side says in an error of no type and no package
-// (ErrFileClosing in internal/poll): all but the deadline's is that one.
+// rawError is an error of the device's file itself as Endpoint wants it: all but
+// the deadline's say that there is no device any more. They are internal/poll's
+// own: ErrFileClosing when the file is closed here, ErrNotPollable while the
+// kernel deletes the device (EPOLLERR of tun_chr_poll in drivers/net/tun.c).
 func rawError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

@@ -160,8 +160,8 @@ func TestRoutesAndOptions(t *testing.T) {
 			t.Fatal(terr)
 		}
 	}
-	got := []any{bool(sack), recovery == tcpip.TCPRACKLossDetection, string(cc), bool(moderate), snd.Max, rcv.Max, float64(s.ICMPLimit()), s.ICMPBurst(), s.HandleLocal()}
-	want := []any{true, true, "cubic", true, 8 << 20, 2 << 20, 1000.0, 50, true}
+	got := []any{bool(sack), recovery == 0, string(cc), bool(moderate), snd.Max, rcv.Max, float64(s.ICMPLimit()), s.ICMPBurst(), s.HandleLocal()}
+	want := []any{true, true, "cubic", true, 2 << 20, 2 << 20, 1000.0, 50, true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}

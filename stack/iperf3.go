@@ -28,7 +28,7 @@ type speedServer struct {
 func newSpeedServer(l *listener, k *socket, log logrus.FieldLogger) *speedServer {
 	v := &speedServer{conns: speedListener{l}, log: log}
 	v.port = &speedPort{socket: k}
-	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: receiveMax, Log: log})
+	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: bufferMax, Log: log})
 	v.port.server = v.server
 	k.serve = v.port.serve
 	return v

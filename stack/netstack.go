@@ -21,16 +21,15 @@ const nicID tcpip.NICID = 1
 // netstack's defaults too, so that a new version of netstack cannot change the
 // host without a line here.
 const (
-	// A buffer starts at bufferDefault and netstack tunes it up to sendMax or
-	// receiveMax. The start is large because a TUN has next to no delay but
-	// hands over 64 KiB at once; the end allows 1 Gbit/s over 64 ms out and 16
-	// ms in. A larger receive buffer fills the device's queue with what a
-	// client has to send, and its acknowledgements wait behind that: with 8 MiB
-	// the way out of a transfer both ways was 1 to 9 Gbit/s, with 2 MiB 6 to 10.
+	// A buffer starts at bufferDefault and netstack tunes it up to bufferMax.
+	// The start is large because a TUN has next to no delay but hands over 64
+	// KiB at once; the end allows 1 Gbit/s over 16 ms. A larger receive buffer
+	// fills the device's queue with what a client has to send, and its
+	// acknowledgements wait behind that: with 8 MiB the way out of a transfer
+	// both ways was 1 to 9 Gbit/s, with 2 MiB 6 to 10.
 	bufferMin     = 4 << 10
 	bufferDefault = 256 << 10
-	sendMax       = 8 << 20
-	receiveMax    = 2 << 20
+	bufferMax     = 2 << 20
 
 	// datagramBuffer bounds what a UDP socket queues, in bytes of payload.
 	datagramBuffer = 1 << 20
@@ -118,12 +117,15 @@ func setOptions(s *netstack.Stack) error {
 
 func setTCPOptions(s *netstack.Stack) error {
 	sack := tcpip.TCPSACKEnabled(true) // RFC 2018
-	recovery := tcpip.TCPRACKLossDetection
+	// Without RACK and tail loss probes (RFC 8985): over a TUN the round trip is
+	// some 20 µs, and a receiver that has to wait for its core looks to them like
+	// loss. SACK recovery (RFC 6675) and time-outs remain.
+	recovery := tcpip.TCPRecovery(0)
 	cubic := tcpip.CongestionControlOption("cubic") // RFC 9438
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	nagle := tcpip.TCPDelayEnabled(false) // the services write whole answers; waiting to fill a segment only delays
-	snd := tcpip.TCPSendBufferSizeRangeOption{Min: bufferMin, Default: bufferDefault, Max: sendMax}
-	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: bufferMin, Default: bufferDefault, Max: receiveMax}
+	snd := tcpip.TCPSendBufferSizeRangeOption{Min: bufferMin, Default: bufferDefault, Max: bufferMax}
+	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: bufferMin, Default: bufferDefault, Max: bufferMax}
 	// Cookies only once a listener's backlog of half-open connections is full:
 	// a connection opened by cookie has no window scaling.
 	cookies := tcpip.TCPAlwaysUseSynCookies(false)
@@ -137,7 +139,7 @@ func setTCPOptions(s *netstack.Stack) error {
 		value tcpip.SettableTransportProtocolOption
 	}{
 		{"SACK", &sack},
-		{"RACK loss detection", &recovery},
+		{"loss detection", &recovery},
 		{"CUBIC congestion control", &cubic},
 		{"receive buffer moderation", &moderate},
 		{"Nagle's algorithm", &nagle},

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks"
 	"netstackd/hooks/respond"
 )
@@ -24,6 +25,11 @@ type answerers struct {
 	cfg   *config.Config
 	desks []*respond.Desk
 	log   logrus.FieldLogger
+	// web is the HTTP server, where an agent may be reached; nil if there is none.
+	web *serve.Server
+	// left is closed when an agent on standard input has gone, for whom alone the
+	// host was there.
+	left chan struct{}
 	// reached are the FIFOs, processes and servers, to be closed.
 	reached []io.Closer
 }
@@ -36,7 +42,7 @@ func newAnswerers(cfg *config.Config, log logrus.FieldLogger) *answerers {
 	if len(cfg.Shadow) == 0 && len(names) == 1 && names[0] == respond.Netstack {
 		return nil
 	}
-	a := &answerers{cfg: cfg, log: log}
+	a := &answerers{cfg: cfg, log: log, left: make(chan struct{})}
 	for _, name := range names {
 		if name != respond.Netstack && name != respond.ByHand {
 			a.desks = append(a.desks, respond.NewDesk(respond.DeskConfig{
@@ -90,7 +96,7 @@ func (a *answerers) reach(d *respond.Desk) (io.Closer, error) {
 		e.Start()
 		return e, nil
 	}
-	return startMCP(d, d.Name() == config.RespondMCPStdio, a.log)
+	return a.startMCP(d, d.Name() == config.RespondMCPStdio)
 }
 
 // execUser returns the user that commands run as: nobody, if no name is given. Who

@@ -153,6 +153,37 @@ func TestIntegrationRespondExec(t *testing.T) {
 	}
 }
 
+// TestIntegrationRespondReference: the answerer that is shipped answers whatever
+// ping sends, options included.
+func TestIntegrationRespondReference(t *testing.T) {
+	if !inNamespace(t, "ping", "python3") {
+		return
+	}
+	text, err := os.ReadFile("../../deploy/agent/answer.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerer := strings.Replace(script(t, string(text)), "exec:sh", "exec:python3", 1)
+	path, flags := traceFile(t, "compare")
+	d := startDaemon(t, append(flags, "-respond", answerer)...)
+	pinged(t, tool(t, patience, "ping", "-f", "-c", "500", netstack4), 500)
+	pinged(t, tool(t, patience, "ping", "-6", "-f", "-c", "500", netstack6), 500)
+	pinged(t, tool(t, patience, "ping", "-c", "2", "-i", "0.1", "-s", "60000", netstack4), 2)
+	pinged(t, tool(t, patience, "ping", "-R", "-c", "2", "-i", "0.1", netstack4), 2)
+	pinged(t, tool(t, patience, "ping", "-T", "tsandaddr", "-c", "2", "-i", "0.1", netstack4), 2)
+	d.stop(t)
+	tr := readTrace(t, path)
+	tr.addsUp(t)
+	if got := tr.judged(t, "exec", true); len(got) != 1 || got["match"] != 1006 {
+		t.Errorf("exec: %v, want 1006 times match", got)
+	}
+	if c := tr.answerers(t)[answerer]; c.RightFirstTime != 1006 {
+		t.Errorf("scorecard %+v", c)
+	} else {
+		t.Logf("latency in µs: %v", c.Latency)
+	}
+}
+
 // TestIntegrationRespondSlow: an answerer that takes 45 seconds for each packet,
 // under a flood that it drowns in, holds up neither TCP nor the other addresses,
 // nor the end.

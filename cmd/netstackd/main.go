@@ -10,6 +10,7 @@
 //     by. mcp.go: the server for agents.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
+//   - web.go: the HTTP server, and what is served there.
 //   - procs.go: how many cores it takes.
 //   - explain.go: the command that explains packets without a device.
 //   - version.go: what it was built with.
@@ -55,7 +56,7 @@ func run(args []string) int {
 		return exitOK
 	}
 	limitProcs()
-	if err := serve(cfg, errs); err != nil {
+	if err := serveHost(cfg, errs); err != nil {
 		if cfg.LogJSON {
 			newLog(cfg, errs).Error(oneLine(err))
 		} else {

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/trace"
@@ -29,9 +30,9 @@ const (
 	signalGrace = time.Second
 )
 
-// serve runs the host until a signal ends it, which is no error, or until its
+// serveHost runs the host until a signal ends it, which is no error, or until its
 // device is gone. It logs to errs, and writes the summary there.
-func serve(cfg *config.Config, errs io.Writer) error {
+func serveHost(cfg *config.Config, errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
 	// A terminal that hangs up ends the host as orderly as the other two.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -51,6 +52,8 @@ func serve(cfg *config.Config, errs io.Writer) error {
 	select {
 	case s := <-signals:
 		log.WithField("signal", s.String()).Info("going down")
+	case <-h.pipeline.agentLeft():
+		log.Info("the agent has gone: going down")
 	case <-h.endpoint.Done():
 		cause = h.endpoint.Err()
 	}
@@ -91,12 +94,22 @@ type host struct {
 	netstack *stack.Host
 	// injector is nil if no faults are to be made.
 	injector *faults.Endpoint
+	// web is nil if nothing is served over HTTP.
+	web *serve.Server
 }
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
 // stack. On an error nothing is left behind.
 func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	h := &host{}
+	if h.web, err = openWeb(cfg, log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && h.web != nil {
+			err = errors.Join(err, h.web.Close())
+		}
+	}()
 	h.device, err = link.Open(link.Config{
 		Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log,
 	})
@@ -116,6 +129,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
 	if h.pipeline.answerers != nil {
 		h.pipeline.answerers.Connect(chain)
+		h.pipeline.answerers.web = h.web
 	}
 	host := stack.Config{
 		Link:        chain,
@@ -141,6 +155,10 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		// The kernel's side comes last: its first packet finds a host.
 		err = h.device.Up()
 	}
+	if err == nil && h.web != nil {
+		h.web.Start()
+		log.WithField("address", h.web.Addr()).Info("HTTP is served")
+	}
 	if err != nil {
 		_, also := h.takeDown(log)
 		return nil, errors.Join(err, also)
@@ -148,9 +166,15 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	return h, nil
 }
 
-// takeDown ends everything in the order in which packets stop: first none come
-// in, then none are made, then what the hooks hold is settled and written.
+// takeDown ends everything: who asks from outside first, then the packets in the
+// order in which they stop: first none come in, then none are made, then what the
+// hooks hold is settled and written.
 func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
+	var err error
+	if h.web != nil {
+		err = h.web.Close()
+		h.web = nil
+	}
 	h.endpoint.Attach(nil)
 	h.endpoint.Wait()
 	var answered error
@@ -158,9 +182,8 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 		answered = h.pipeline.answerers.close()
 	}
 	var served stack.Counters
-	var err error
 	if h.netstack != nil {
-		err = h.netstack.Close()
+		err = errors.Join(err, h.netstack.Close())
 		served = h.netstack.Counters()
 	}
 	h.endpoint.Close()

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,15 @@ const (
 // The ring has room for what comes in that time many times over.
 const gather = 500 * time.Microsecond
 
+// The writer may share a core with the packets' way, and the scheduler would leave
+// it there for 10 ms. So it lets others run every few events, which take it some
+// 20 µs; when the ring fills, it takes more at a time, or it would never keep up.
+const (
+	polite  = 16
+	pressed = 256
+	filling = Len / 4
+)
+
 // A Ring is the bounded way of events from where packets pass to the one
 // goroutine that writes them, with an account of them: each event put in ends
 // as written or as lost, exactly once. It is safe for concurrent use; what is
@@ -35,6 +45,8 @@ type Ring[E any] struct {
 
 	// gathering is the timer of Gather.
 	gathering *time.Timer
+	// turn counts what Take has taken since it let others run.
+	turn uint
 
 	started atomic.Bool
 	// shut says that nobody takes events any more.
@@ -120,6 +132,10 @@ func (r *Ring[E]) Gather() {
 // whether the writer is to go on: not if Close has abandoned it, and then the
 // event is lost.
 func (r *Ring[E]) Take(e E) (goOn bool) {
+	if r.turn++; r.turn >= pressed || r.turn >= polite && len(r.Events) < filling {
+		r.turn = 0
+		runtime.Gosched()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bytes.Add(-r.weigh(e))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
 	"netstackd/hooks/respond"
@@ -70,6 +71,12 @@ type Config struct {
 
 	// Inject are the faults to be made, on purpose.
 	Inject []faults.Rule
+
+	// HTTP is where the HTTP server listens; the zero Address is nowhere.
+	// HTTPTokenFile names the file with the token that its clients must show,
+	// empty if they need none.
+	HTTP          serve.Address
+	HTTPTokenFile string
 
 	LogLevel logrus.Level
 	LogJSON  bool

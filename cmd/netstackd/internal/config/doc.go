@@ -4,5 +4,6 @@
 //   - config.go: [Config] and its defaults.
 //   - parse.go: [Parse], the flags.
 //   - kernel.go: which addresses the kernel's side of the link gets.
+//   - http.go: the flags of the HTTP server.
 //   - usage.go: what -help prints.
 package config

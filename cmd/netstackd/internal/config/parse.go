@@ -51,6 +51,9 @@ func Parse(args []string) (*Config, error) {
 	if err := c.completeRespond(given); err != nil {
 		return nil, err
 	}
+	if err := c.checkHTTP(); err != nil {
+		return nil, err
+	}
 	return &c, nil
 }
 
@@ -167,6 +170,7 @@ func flags(c *Config, hosts *[]netip.Addr) *flag.FlagSet {
 		c.Inject = append(c.Inject, rule)
 		return err
 	})
+	c.httpFlags(fs)
 	fs.Func("log-level", "", func(s string) (err error) {
 		if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
 			return err

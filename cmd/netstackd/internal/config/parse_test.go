@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
 	"netstackd/hooks/trace"
@@ -122,7 +123,9 @@ func TestParse(t *testing.T) {
 			c.Shadow, c.SendBadReplies = both, true
 		})},
 		{"-respond exec:A=b -exec-user daemon", base(func(c *Config) { c.Respond, c.Shadow, c.ExecUser = "exec:A=b", both, "daemon" })},
-		{"-respond mcp", base(func(c *Config) { c.Respond, c.Shadow = "mcp", both })},
+		{"-respond mcp -http unix:x", base(func(c *Config) {
+			c.Respond, c.Shadow, c.HTTP = "mcp", both, serve.Address{Network: "unix", Address: "x"}
+		})},
 		{"-respond mcp:stdio -trace compare", base(func(c *Config) {
 			c.Respond, c.Shadow, c.Trace, c.TraceOut = "mcp:stdio", both, trace.Compare, ""
 		})},
@@ -146,6 +149,11 @@ func TestParse(t *testing.T) {
 		{"-trace packets icmp or tcp port 80", base(func(c *Config) { c.Trace, c.Filter = trace.Packets, compiled("icmp or tcp port 80") })},
 		{"-pcapng f.pcapng -- not icmp", base(func(c *Config) { c.Pcapng, c.Filter = "f.pcapng", compiled("not icmp") })},
 		{"-inject corrupt=1% -inject drop=1/1000", base(func(c *Config) { c.Inject, c.Offload = rules("corrupt=1%", "drop=1/1000"), link.OffloadOff })},
+		{"-http localhost:8080", base(func(c *Config) { c.HTTP = serve.Address{Network: "tcp", Address: "127.0.0.1:8080"} })},
+		{"-http unix:run/x.sock", base(func(c *Config) { c.HTTP = serve.Address{Network: "unix", Address: "run/x.sock"} })},
+		{"-http :80 -http-token-file t", base(func(c *Config) {
+			c.HTTP, c.HTTPTokenFile = serve.Address{Network: "tcp", Address: ":80"}, "t"
+		})},
 		{"-log-level error", base(func(c *Config) { c.LogLevel = logrus.ErrorLevel })},
 		{"-log-level warning", base(func(c *Config) { c.LogLevel = logrus.WarnLevel })},
 		{"-log-level info", base(func(*Config) {})},

@@ -39,6 +39,9 @@ netstack behind it, and shows its work.
   -inject RULE         make faults on purpose, to see them seen; repeatable, as in
                        'outbound icmp corrupt=1%'; kinds: corrupt, drop, duplicate,
                        reorder, delay, truncate
+  -http ADDR|unix:PATH serve HTTP there: /healthz, and what other flags add; only this
+                       machine may reach it, unless a token is asked for
+  -http-token-file F   clients must show the token that is in F
   -log-level LEVEL     error, warning, info, debug or trace (default info)
   -log-format FORM     text or json, on standard error (default text)
   -version             print versions and exit
