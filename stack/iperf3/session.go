@@ -367,7 +367,7 @@ func (t *session) exchange() error {
 	t.control.SetPatience(stepPatience)
 	// Nothing of what the client has seen is needed here, but its protocol has
 	// it come first.
-	message, err := readMessage(t.control, maxResults)
+	message, err := readMessage(uninterrupted{t.control}, maxResults)
 	if err != nil {
 		return fmt.Errorf("%w: %w", &refusal{errReceiveResults, "no results"}, err)
 	}
@@ -386,6 +386,19 @@ func (t *session) exchange() error {
 	}
 	t.log.WithFields(r.fields(t.params)).Info("iperf3 test is over")
 	return nil
+}
+
+// uninterrupted reads past an Interrupt that was meant for an earlier wait, which
+// ended before it came: that for the last stream, say.
+type uninterrupted struct{ io.Reader }
+
+func (u uninterrupted) Read(p []byte) (int, error) {
+	for {
+		n, err := u.Reader.Read(p)
+		if n > 0 || !errors.Is(err, ErrInterrupted) {
+			return n, err
+		}
+	}
 }
 
 // hear waits for the next state of the client.
