@@ -161,7 +161,7 @@ func (a *Answerers) Scorecards() []Scorecard {
 	return cards
 }
 
-// Drops returns how many requests and replies were lost, by reason.
+// Drops returns how many requests were lost, by reason.
 func (a *Answerers) Drops() map[string]uint64 {
 	m := map[string]uint64{}
 	for _, d := range a.desks {

@@ -16,8 +16,12 @@
 //   - grade.go: [Fault], what is wrong with a reply, in words.
 //   - protocol.go: the lines that a shell or a process speaks. lines.go: how they
 //     are put together.
-//   - fifo.go, fifo_linux.go: [FIFO], two named pipes. exec.go, exec_linux.go:
-//     [Exec], a process.
+//   - fifo.go: [FIFO], two named pipes. fifo_linux.go makes them,
+//     fifo_receive_linux.go hears commands, fifo_serve_linux.go brings answers
+//     and readers together.
+//   - exec.go, exec_linux.go: [Exec], a process without privileges.
 //   - score.go: how an answerer has done.
 //   - reason.go: the reasons of what is lost.
+//
+// hooks/respond/mcp has an agent sit at a desk.
 package respond

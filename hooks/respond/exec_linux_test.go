@@ -216,16 +216,20 @@ func TestExecNoise(t *testing.T) {
 	b := newBench(t, respond.DeskConfig{})
 	b.ask(t, bits(t, goldenRequest))
 	book := startExec(t, b, `
-		cat > /dev/null &
+		exec 3<&0; cat <&3 > /dev/null &
 		i=0; while [ $i -lt 500 ]; do echo "noise $i" >&2; i=$((i+1)); done
 		head -c 20000 /dev/zero | tr '\0' x >&2; echo >&2
 		head -c 1048576 /dev/zero | tr '\0' x; echo
 		head -c 3000 /dev/urandom; echo
+		yes 'WRITE 4500' | head -20000
 		echo "WRITE 450"
 		echo "WRITE `+goldenReply+`"
 		sleep 2; echo last >&2; sleep 60`)
 	waitEmpty(t, b)
 	book.wait(t, "says: last")
+	if c := b.Scorecard(); c.Wrong["length"] != 20000 || c.Answered != 1 {
+		t.Errorf("scorecard %+v", c)
+	}
 	if n := strings.Count(book.String(), "answerer says"); n > 60 {
 		t.Errorf("%d lines are logged of 502", n)
 	}
@@ -238,7 +242,7 @@ func TestExecNoise(t *testing.T) {
 func TestExecStuck(t *testing.T) {
 	b := newBench(t, respond.DeskConfig{})
 	b.ask(t, request4(bt.Echo{ID: 1, Seq: 1, Data: bt.Data(60000)}))
-	startExec(t, b, `echo READ; echo READ; sleep 60`)
+	book := startExec(t, b, `echo READ; yes READ | head -2000; sleep 60`)
 	waitGiven(t, b, true)
-	time.Sleep(100 * time.Millisecond)
+	book.wait(t, "it has not read its standard input for 5s")
 }

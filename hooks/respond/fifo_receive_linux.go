@@ -39,9 +39,9 @@ func (f *FIFO) hear() (got []received, ok bool) {
 			return nil, false
 		}
 	}
-	stop := context.AfterFunc(f.ctx, func() { _ = f.command.SetReadDeadline(time.Unix(0, 1)) })
-	defer stop()
-	raw, err := f.command.SyscallConn()
+	command := f.command
+	defer context.AfterFunc(f.ctx, func() { _ = command.SetReadDeadline(time.Unix(0, 1)) })()
+	raw, err := command.SyscallConn()
 	if err != nil {
 		return nil, false
 	}
@@ -60,7 +60,7 @@ func (f *FIFO) hear() (got []received, ok bool) {
 			return nil, false
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			// They keep it open: so be it.
-			_ = f.command.SetReadDeadline(time.Time{})
+			_ = command.SetReadDeadline(time.Time{})
 			return got, true
 		case err != nil:
 			f.cfg.Log.WithError(err).Error("answerers are not heard any more")
@@ -73,13 +73,13 @@ func (f *FIFO) hear() (got []received, ok bool) {
 			if len(got) == 0 {
 				continue
 			}
-			f.command.Close()
+			command.Close()
 			f.command = nil
 			return got, true
 		}
 		l.feed(buffer[:n], note)
 		if len(got) > 0 {
-			_ = f.command.SetReadDeadline(time.Now().Add(lastWords))
+			_ = command.SetReadDeadline(time.Now().Add(lastWords))
 		}
 	}
 }

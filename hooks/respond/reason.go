@@ -4,14 +4,10 @@ package respond
 // many others came to wait behind it.
 const ReasonQueueFull = "answerer-queue-full"
 
-// ReasonHostDown is the reason of a reply that the link did not take
-// because it was not up, or not any more.
-const ReasonHostDown = "answerer-host-down"
-
-// DropReasons documents each reason of this package in one line.
+// DropReasons documents each reason of this package in one line. A reply that the
+// link does not take has the link's.
 func DropReasons() map[string]string {
 	return map[string]string{
 		ReasonQueueFull: "an echo request was dropped unanswered: too many wait for their answerer",
-		ReasonHostDown:  "the reply of an answerer came while the host was not up",
 	}
 }

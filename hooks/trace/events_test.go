@@ -154,6 +154,14 @@ func scenes(t testing.TB) []scene {
 	plain.Fates.In = map[hooks.Fate]uint64{hooks.Answered: 1}
 	plain.Fates.Out = map[hooks.Fate]uint64{hooks.Sent: 1}
 
+	answered := &trace.Summary{Answerers: []trace.Scorecard{
+		{Name: "fifo:/tmp", Live: true, Requests: 9, Answered: 7, RightFirstTime: 4, Wrong: map[string]uint64{"identifier": 1, "ICMP checksum": 3},
+			Late: 2, Repeated: 1, Unasked: 5, Latency: &trace.Latency{P50: 42593e3, P90: 43102.5e3, P99: 50e6, Max: 3600e6}},
+		{Name: "exec:" + strings.Repeat("a\n", 40), Live: true, Requests: 3},
+		{Name: "netstack", Requests: 9, Answered: 9, RightFirstTime: 9, Latency: &trace.Latency{P50: 7.123, P90: 16.04, P99: 99.96, Max: 1211.4}},
+	}}
+	answered.Fates.Out = map[hooks.Fate]uint64{hooks.Sent: 7, hooks.Suppressed: 9}
+
 	return []scene{
 		{name: "an echo, answered as by hand", events: []any{in(1, "echo-request", hooks.Answered), reply(), matched}},
 		{name: "over IPv6", events: []any{
@@ -224,6 +232,7 @@ func scenes(t testing.TB) []scene {
 		{name: "summary", summary: plain},
 		{name: "summary with drops and losses", summary: full},
 		{name: "summary of nothing", summary: &trace.Summary{}},
+		{name: "summary with answerers", summary: answered},
 	}
 }
 
