@@ -12,8 +12,8 @@ import (
 // A Packet is one packet on its way through the chain. The embedded decoding
 // and its bytes are valid only during the hook's call.
 //
-// Of an outbound packet with a partial checksum, whose payload nobody has to look
-// at, Bytes may end with the headers: All returns them all.
+// Of a packet with a partial checksum, whose payload nobody has to look at, Bytes
+// may end with the headers: All returns them all.
 type Packet struct {
 	wire.Packet
 
