@@ -18,7 +18,7 @@ import (
 
 // binaryVariable carries the path of the daemon under test to the copies of
 // this test binary that run inside namespaces, so that it is built once.
-const binaryVariable = "NETSTACKD_TEST_BINARY"
+const binaryVariable = "NETSTACKDTEST_BINARY"
 
 // built is what building the daemon gave. once guards dir and err.
 var built struct {

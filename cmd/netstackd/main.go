@@ -11,6 +11,7 @@
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, and what is served there.
+//   - check.go: -check-config.
 //   - procs.go: how many cores it takes.
 //   - explain.go: the command that explains packets without a device.
 //   - version.go: what it was built with.
@@ -43,10 +44,10 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == "explain" {
 		return runExplain(args[1:], errs)
 	}
-	cfg, err := config.Parse(args)
+	cfg, err := config.Parse(args, os.Environ())
 	switch {
 	case errors.Is(err, config.ErrHelp):
-		fmt.Print(config.Usage)
+		fmt.Print(config.Usage())
 		return exitOK
 	case err != nil:
 		fmt.Fprintln(errs, "netstackd:", err)
@@ -54,6 +55,8 @@ func run(args []string) int {
 	case cfg.Version:
 		fmt.Print(versions())
 		return exitOK
+	case cfg.CheckOnly:
+		return checkConfig(cfg, os.Stdout, errs)
 	}
 	limitProcs()
 	if err := serveHost(cfg, errs); err != nil {
@@ -73,7 +76,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 // runExplain is the command that needs no device.
 func runExplain(args []string, errs io.Writer) int {
 	if len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
-		fmt.Print(config.Usage)
+		fmt.Print(config.Usage())
 		return exitOK
 	}
 	err := explain(os.Stdout, args)

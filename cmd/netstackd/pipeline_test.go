@@ -41,7 +41,7 @@ func silent() *logrus.Logger {
 // parsed is the configuration of a command line behind its addresses.
 func parsed(t testing.TB, args ...string) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse(append([]string{"-addr", "172.16.0.2/24", "-addr", "fd00:172::2/64"}, args...))
+	cfg, err := config.Parse(append([]string{"-addr", "172.16.0.2/24", "-addr", "fd00:172::2/64"}, args...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

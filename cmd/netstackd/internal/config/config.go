@@ -19,7 +19,9 @@ import (
 type Config struct {
 	// Addresses are those that netstack owns, in the order given.
 	Addresses []netip.Prefix
-	// Kernel is what the kernel's side of the link gets.
+	// Hosts are the addresses that were named for the kernel's side of the link, in
+	// the order given, and Kernel is what that gets.
+	Hosts  []netip.Addr
 	Kernel []link.Address
 
 	TUN string
@@ -81,8 +83,14 @@ type Config struct {
 	LogLevel logrus.Level
 	LogJSON  bool
 
-	// Version asks for the version and nothing else.
-	Version bool
+	// File is where the configuration was read from, beside the flags and the
+	// environment; empty if there is no file.
+	File string
+
+	// Version asks for the version and nothing else, CheckOnly for the effective
+	// configuration.
+	Version   bool
+	CheckOnly bool
 }
 
 // The bounds of -mtu. IPv6 needs 1280 (RFC 8200 §5); IPv4 could do with 68
@@ -100,7 +108,7 @@ const maxConnections = 1_000_000
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
 
-// defaults returns the configuration that flags change.
+// defaults returns the configuration that settings change.
 func defaults() Config {
 	return Config{
 		TUN:         "netstack0",

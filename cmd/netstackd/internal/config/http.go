@@ -2,26 +2,36 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"slices"
 
 	"netstackd/cmd/netstackd/internal/serve"
 )
 
-// httpFlags adds the flags of the HTTP server.
-func (c *Config) httpFlags(fs *flag.FlagSet) {
-	fs.Func("http", "", func(s string) (err error) {
-		c.HTTP, err = serve.ParseAddress(s)
-		return err
-	})
-	fs.Func("http-token-file", "", func(s string) error {
-		c.HTTPTokenFile = s
-		if s == "" {
-			return errors.New("expected a file's name")
-		}
-		return nil
-	})
+// httpSettings are those of the HTTP server.
+func httpSettings() []setting {
+	return []setting{
+		{
+			name: "http", takes: "ADDR|unix:PATH",
+			help: "serve HTTP there: /healthz, and what other flags add; only this machine may reach it, unless a token is asked for",
+			set: func(d *draft, s string) (err error) {
+				d.HTTP, err = serve.ParseAddress(s)
+				return err
+			},
+			get: func(c *Config) []string { return one(c.HTTP.String()) },
+		}, {
+			name: "http-token-file", takes: "F",
+			help: "clients must show the token that is in F",
+			set: func(d *draft, s string) error {
+				d.HTTPTokenFile = s
+				if s == "" {
+					return errors.New("expected a file's name")
+				}
+				return nil
+			},
+			get: func(c *Config) []string { return one(c.HTTPTokenFile) },
+		},
+	}
 }
 
 // checkHTTP checks what belongs together: an agent has to be reached, and what

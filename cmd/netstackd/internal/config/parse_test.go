@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -165,7 +164,7 @@ func TestParse(t *testing.T) {
 		{"-version", base(func(c *Config) { c.Version, c.Kernel = true, nil })},
 		{"--", base(func(*Config) {})},
 	} {
-		got, err := Parse(append([]string{"-addr", "172.16.0.2/24"}, strings.Fields(tt.args)...))
+		got, err := Parse(append([]string{"-addr", "172.16.0.2/24"}, strings.Fields(tt.args)...), nil)
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 			continue
@@ -232,7 +231,7 @@ func TestKernel(t *testing.T) {
 		{"within another IPv6 prefix", "-addr fd00::9/128 -addr fd00::2/64 -host fd00::1", kernel("fd00::1/64")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := Parse(strings.Fields(tt.args))
+			c, err := Parse(strings.Fields(tt.args), nil)
 			if err != nil {
 				t.Fatalf("%s: %v", tt.args, err)
 			}
@@ -282,7 +281,7 @@ func checkConfig(t *testing.T, c *Config) {
 // TestHelp: all spellings ask for help, also among other arguments.
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"-help"}, {"--help"}, {"-addr", "172.16.0.2/24", "-help", "-nonsense"}} {
-		if c, err := Parse(args); !errors.Is(err, ErrHelp) || c != nil {
+		if c, err := Parse(args, nil); !errors.Is(err, ErrHelp) || c != nil {
 			t.Errorf("%q: %+v, %v, want ErrHelp", args, c, err)
 		}
 	}
@@ -292,12 +291,16 @@ func TestHelp(t *testing.T) {
 // default, and of no other; and fits a terminal.
 func TestUsage(t *testing.T) {
 	known := map[string]bool{}
-	flags(new(Config), nil).VisitAll(func(f *flag.Flag) {
-		known[f.Name] = true
-		if !regexp.MustCompile(`(?m)^  -` + f.Name + ` `).MatchString(Usage) {
-			t.Errorf("the usage does not tell of -%s", f.Name)
+	Usage := Usage()
+	for _, s := range settings() {
+		if s.expression {
+			continue
 		}
-	})
+		known[s.name] = true
+		if !regexp.MustCompile(`(?m)^  -` + s.name + ` `).MatchString(Usage) {
+			t.Errorf("the usage does not tell of -%s", s.name)
+		}
+	}
 	if len(known) < 12 {
 		t.Errorf("the parser knows %d flags", len(known))
 	}
@@ -337,7 +340,7 @@ func FuzzParse(f *testing.F) {
 		}
 		// An argument with an end of line in it.
 		args = append(args, strings.Split(input, "\x00")[1:]...)
-		c, err := Parse(args)
+		c, err := Parse(args, nil)
 		if err != nil {
 			text := err.Error()
 			if text == "" || len(text) > 4096+len(input)*10 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {

@@ -200,9 +200,9 @@ var refusals = []refusal{
 // TestRefusals gives every wrong command line. What is said is in
 // testdata/refusals.golden, for people to read whether it says what to do.
 func TestRefusals(t *testing.T) {
-	var golden strings.Builder
+	var said strings.Builder
 	for _, r := range refusals {
-		_, err := Parse(r.args)
+		_, err := Parse(r.args, nil)
 		if err == nil || errors.Is(err, ErrHelp) {
 			t.Errorf("%s: netstackd %q is accepted: %v", r.name, r.args, err)
 			continue
@@ -210,11 +210,16 @@ func TestRefusals(t *testing.T) {
 		if strings.ContainsFunc(err.Error(), func(c rune) bool { return !unicode.IsPrint(c) }) {
 			t.Errorf("%s: not one line that can be printed: %q", r.name, err)
 		}
-		fmt.Fprintf(&golden, "%s\n\t%q\n\t%v\n", r.name, r.args, err)
+		fmt.Fprintf(&said, "%s\n\t%q\n\t%v\n", r.name, r.args, err)
 	}
-	const path = "testdata/refusals.golden"
+	golden(t, "testdata/refusals.golden", said.String())
+}
+
+// golden holds what is printed against a file.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(path, []byte(golden.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -223,7 +228,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatalf("read golden file: %v; -update writes it", err)
 	}
-	if diff := cmp.Diff(string(want), golden.String()); diff != "" {
+	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s differs (-want +got), -update rewrites it:\n%s", path, diff)
 	}
 }

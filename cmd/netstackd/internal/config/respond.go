@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"netstackd/hooks/respond"
@@ -18,6 +20,48 @@ const (
 )
 
 const whoAnswers = "netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio"
+
+// respondSettings are those of who answers echo requests.
+func respondSettings() []setting {
+	return []setting{
+		{
+			name: "respond", takes: "[ADDR=]WHO", many: true,
+			help: "who answers pings, to ADDR or to all: netstack, byhand (the reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio; repeatable (default netstack)",
+			set:  func(d *draft, s string) error { return d.parseRespond(s, &d.respondAll) },
+			get: func(c *Config) []string {
+				all := []string{c.Respond}
+				for _, a := range slices.SortedFunc(maps.Keys(c.RespondFor), netip.Addr.Compare) {
+					all = append(all, a.String()+"="+c.RespondFor[a])
+				}
+				return all
+			},
+		}, {
+			name: "shadow", takes: "LIST", list: true,
+			help: "who else computes an answer, which is compared and not sent: netstack, byhand; or none (default: both, if others answer)",
+			set: func(d *draft, s string) (err error) {
+				d.Shadow, err = parseShadow(s)
+				return err
+			},
+			get: func(c *Config) []string { return orNone(c.Shadow) },
+		}, {
+			name:   "send-bad-replies",
+			help:   "send what fifo, exec and mcp answer though it is wrong",
+			toggle: func(d *draft, on bool) { d.SendBadReplies = on },
+			get:    func(c *Config) []string { return one(strconv.FormatBool(c.SendBadReplies)) },
+		}, {
+			name: "exec-user", takes: "USER",
+			help: "whom exec:COMMAND runs as (default nobody, if started by root)",
+			set: func(d *draft, s string) error {
+				d.ExecUser = s
+				if s == "" {
+					return errors.New("expected a user's name or number, as in nobody")
+				}
+				return nil
+			},
+			get: func(c *Config) []string { return one(c.ExecUser) },
+		},
+	}
+}
 
 // parseRespond takes one -respond: who answers, or, behind an address and an
 // equals sign, who answers what is sent to that. all says that one without an
@@ -100,9 +144,8 @@ func (c *Config) Answerers() []string {
 	return names
 }
 
-// completeRespond checks who answers against the addresses. given holds the flags
-// that were given.
-func (c *Config) completeRespond(given map[string]bool) error {
+// completeRespond checks who answers against the addresses.
+func (c *draft) completeRespond() error {
 	for a, who := range c.RespondFor {
 		if !slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr() == a }) {
 			return fmt.Errorf("-respond %s=%s: no -addr is %s: add one, or name an address that is", a, who, a)
@@ -119,7 +162,7 @@ func (c *Config) completeRespond(given map[string]bool) error {
 	if c.ExecUser != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "exec:") }) {
 		return errors.New("-exec-user is the user of an exec answerer: give one with -respond exec:COMMAND")
 	}
-	if !given["shadow"] && (len(names) > 1 || names[0] != respond.Netstack) {
+	if _, given := c.given["shadow"]; !given && (len(names) > 1 || names[0] != respond.Netstack) {
 		c.Shadow = []string{respond.Netstack, respond.ByHand}
 	}
 	return nil

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// wrongFiles are the texts of files that are refused.
+var wrongFiles = []struct{ name, text string }{
+	{"empty", ""},
+	{"nothing but a comment", "# addr: 172.16.0.2/24\n"},
+	{"an empty document", "---\n"},
+	{"a word", "hello\n"},
+	{"a list", "- addr: 172.16.0.2/24\n"},
+	{"not YAML", "addr: 172.16.0.2/24\nrespond: [byhand\nmtu: 1500\n"},
+	{"indented with a tab", "addr: 172.16.0.2/24\nrespond:\n\t- byhand\n"},
+	{"a percent sign first", "mtu: %5\n"},
+	{"a program", "\x7fELF\x02\x01\x01\x00\x00"},
+	{"not UTF-8", "addr: 172.16.0.2/24\ntun: \xff\n"},
+	{"another version of YAML", "%YAML 3.0\n---\nmtu: 1500\n"},
+	{"an unknown anchor", "mtu: *m\n"},
+	{"deeper than any", strings.Repeat("[", 20000)},
+	{"two documents", "addr: 172.16.0.2/24\n---\nmtu: 1500\n"},
+	{"a second document that is not YAML", "addr: 172.16.0.2/24\n---\n\tx\n"},
+	{"too large", strings.Repeat("# netstackd\n", maxFile/12+1)},
+	{"unknown setting", "addr: 172.16.0.2/24\nmtuu: 1500\n"},
+	{"a flag's dash", "-addr: 172.16.0.2/24\n"},
+	{"an underscore", "busy_poll: 50us\n"},
+	{"capitals", "MTU: 1500\n"},
+	{"a list as a key", "[mtu, tun]: 1500\n"},
+	{"a merge", "<<: {mtu: 1500}\n"},
+	{"a setting twice", "mtu: 1500\ntun: x\nmtu: 1500\n"},
+	{"the file in the file", "config: other.yaml\n"},
+	{"the version", "version: true\n"},
+	{"a check", "check-config: true\n"},
+	{"a list for one value", "mtu: [1500]\n"},
+	{"a mapping for a value", "mtu: {bytes: 1500}\n"},
+	{"a mapping by a colon", "respond:\n  - exec: ./answer.sh\n"},
+	{"no value", "mtu:\ntun: x\n"},
+	{"no value in a list", "addr:\n  -\n"},
+	{"a list in a list", "addr: [[172.16.0.2/24]]\n"},
+	{"an alias", "tun: &x a\nexec-user: *x\n"},
+	{"a number with a fraction", "mtu: 1500.5\n"},
+	{"a number with a unit", "mtu: 1500B\n"},
+	{"a word for a number", "connections: many\n"},
+	{"true for on", "guard: true\n"},
+	{"yes for true", "send-bad-replies: yes\n"},
+	{"a bad address in a list", "addr:\n  - 172.16.0.2/24\n  - 172.16.0.3\n"},
+	{"an address twice", "addr:\n  - 172.16.0.2/24\n  - 172.16.0.2/24\n"},
+	{"a bad service in a list", "services: [echo, telnet]\n"},
+	{"no service in a list", "services: []\n"},
+	{"a bad filter", "trace: packets\nfilter: icmp or foo\n"},
+	{"a bad rule", "inject:\n  - corrupt=101%\n"},
+	{"control characters", "tun: \"a\\nb\\e[2J\"\n"},
+	{"no address", "mtu: 1500\n"},
+	{"an MTU too small for IPv6", "addr: fd00::2/64\nmtu: 1279\n"},
+	{"two owners of standard output", "addr: 172.16.0.2/24\ntrace: compare\ntrace-out: '-'\npcapng: '-'\n"},
+	{"-respond mcp without -http", "addr: 172.16.0.2/24\nrespond: mcp\n"},
+	{"reached from elsewhere", "addr: 172.16.0.2/24\nhttp: 192.0.2.1:80\n"},
+	{"a host in no prefix", "addr: 172.16.0.2/24\nhost: [172.17.0.1]\n"},
+}
+
+// wrongVariables are refused in the environment.
+var wrongVariables = []struct{ name, variable string }{
+	{"unknown", "NETSTACKD_MTUU=1500"},
+	{"small letters", "NETSTACKD_mtu=1500"},
+	{"the version", "NETSTACKD_VERSION=true"},
+	{"bad value", "NETSTACKD_MTU=big"},
+	{"bad element", "NETSTACKD_ADDR=172.16.0.2/24,172.16.0.3"},
+	{"empty element", "NETSTACKD_ADDR=172.16.0.2/24,"},
+	{"brackets that do not close", "NETSTACKD_ADDR=[172.16.0.2/24"},
+	{"brackets and more", "NETSTACKD_ADDR=[172.16.0.2/24]\nmtu: 1"},
+	{"yes for true", "NETSTACKD_SEND_BAD_REPLIES=yes"},
+	{"a bad filter", "NETSTACKD_FILTER=foo"},
+	{"a file that is not there", "NETSTACKD_CONFIG=/nowhere/netstackd.yaml"},
+	{"an MTU too small for IPv6", "NETSTACKD_MTU=600"},
+	{"wrong, and overridden", "NETSTACKD_TUN=a/b"},
+}
+
+// TestFileRefusals gives every wrong file and variable. What is said is in
+// testdata/file-refusals.golden.
+func TestFileRefusals(t *testing.T) {
+	dir := t.TempDir()
+	var said strings.Builder
+	refused := func(name, shown string, args, environ []string) {
+		_, err := Parse(args, environ)
+		if err == nil {
+			t.Errorf("%s: %s is accepted", name, shown)
+			return
+		}
+		if strings.ContainsFunc(err.Error(), func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("%s: not one line that can be printed: %q", name, err)
+		}
+		if len(shown) > 100 {
+			shown = shown[:20] + "…"
+		}
+		fmt.Fprintf(&said, "%s\n\t%s\n\t%s\n", name, shown, strings.ReplaceAll(err.Error(), dir+"/", ""))
+	}
+	for _, f := range wrongFiles {
+		path := filepath.Join(dir, "x.yaml")
+		if err := os.WriteFile(path, []byte(f.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(f.name, fmt.Sprintf("%q", f.text), []string{"-config", path}, nil)
+	}
+	for _, p := range [][2]string{
+		{"no file", ""}, {"a file that is not there", dir + "/nowhere.yaml"}, {"a directory", dir}, {"a device", "/dev/zero"},
+		{"a name with control characters", dir + "/a\nb"},
+	} {
+		refused(p[0], "-config "+fmt.Sprintf("%q", strings.ReplaceAll(p[1], dir, "DIR")), []string{"-config", p[1]}, nil)
+	}
+	for _, v := range wrongVariables {
+		refused(v.name, fmt.Sprintf("%q", v.variable), []string{"-addr", "172.16.0.2/24", "-addr", "fd00::2/64", "-tun", "x"}, []string{v.variable})
+	}
+	golden(t, "testdata/file-refusals.golden", strings.ReplaceAll(said.String(), dir, "DIR"))
+}
+
+// FuzzFile gives any text as the file: it is refused in one line, or makes a
+// Config whose own text makes it again.
+func FuzzFile(f *testing.F) {
+	for _, w := range wrongFiles {
+		if len(w.text) < 1000 {
+			f.Add(w.text)
+		}
+	}
+	f.Add("addr: [172.16.0.2/24, fd00:172::2/64]\nrespond:\n- byhand\n- 172.16.0.2=exec:./x\ntrace: explain\nfilter: icmp\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse([]string{"-config", written(t, text)}, nil)
+		if err != nil {
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q: %q", text, err)
+			}
+			return
+		}
+		checkConfig(t, c)
+		printed, err := c.Text()
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		again, err := Parse([]string{"-config", written(t, printed)}, nil)
+		if err != nil {
+			t.Fatalf("%q makes a text that is refused: %v\n%s", text, err, printed)
+		}
+		if reprinted, err := again.Text(); err != nil || reprinted != printed {
+			t.Errorf("%q: %v\n%s\nmakes\n%s", text, err, printed, reprinted)
+		}
+	})
+}
