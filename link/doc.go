@@ -26,7 +26,7 @@
 //     the header that tells of them, and what of it is believed.
 //     offloading_linux.go moves packets with that header on the device's file;
 //     receive_buffer.go is what it reads into, poll.go how long it polls an idle
-//     device before it blocks.
+//     device before it blocks, bulk.go how much comes in at once.
 //   - follow.go: the goroutine that follows the device's events. judge.go: what a
 //     change of the device means, and the command that mends it.
 //   - drops.go: counters and the closed list of drop reasons.

@@ -65,6 +65,8 @@ type counters struct {
 	inPackets, inBytes, outPackets, outBytes atomic.Uint64
 
 	drops [numReasons]atomic.Uint64
+
+	bulk bulkMeter
 }
 
 func (c *counters) in(bytes int) {

@@ -159,6 +159,9 @@ func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer,
 		}
 		return pkts, err // counted as link-malformed
 	}
+	if a.gso.Type != stack.GSONone {
+		o.counters.bulk.add(packet[a.gso.L3HdrLen:])
+	}
 	protocol := protocolOf(packet)
 	pkt := o.buffer.packet(n)
 	pkt.NetworkProtocolNumber = protocol

@@ -58,7 +58,6 @@ func run(args []string) int {
 	case cfg.CheckOnly:
 		return checkConfig(cfg, os.Stdout, errs)
 	}
-	limitProcs()
 	if err := serveHost(cfg, errs); err != nil {
 		if cfg.LogJSON {
 			newLog(cfg, errs).Error(oneLine(err))

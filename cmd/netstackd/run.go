@@ -42,10 +42,13 @@ func serveHost(cfg *config.Config, errs io.Writer) error {
 
 	log := newLog(cfg, errs)
 	stack.SetProcessLog(log)
+	cores := limitProcs()
 	h, err := bringUp(cfg, log)
 	if err != nil {
 		return err
 	}
+	cores.start(h.endpoint.Bulk)
+	defer cores.close()
 	announce(log, cfg, h.device.Name())
 
 	var cause error
