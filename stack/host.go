@@ -143,6 +143,17 @@ func (h *Host) Start() error {
 	return nil
 }
 
+// SetConnections changes how many TCP connections, at least one, each service has at
+// a time. Connections that are open stay, also where there are more of them than
+// that: then new ones are refused until there are fewer.
+func (h *Host) SetConnections(n int) {
+	for _, s := range h.services {
+		if s.listener != nil {
+			s.listener.limit.Store(int64(max(n, 1)))
+		}
+	}
+}
+
 func (h *Host) names() []string {
 	names := make([]string, 0, len(h.services))
 	for _, s := range h.services {

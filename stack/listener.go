@@ -28,8 +28,9 @@ type listener struct {
 	ready chan struct{}
 	// done is Host.done: Host.Close closes it.
 	done <-chan struct{}
-	// slots holds one element for each open connection. Never closed.
-	slots chan struct{}
+	// limit is how many connections may be open at a time, held how many are. Only
+	// the goroutine that calls next takes one more.
+	limit, held atomic.Int64
 	// full is true from the first refusal until a slot is given back, so that a
 	// flood is logged once.
 	full atomic.Bool
@@ -46,8 +47,8 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done 
 		service: service,
 		log:     log,
 		done:    done,
-		slots:   make(chan struct{}, lim.connections),
 	}
+	l.limit.Store(int64(lim.connections))
 	// An IPv6 endpoint bound to no address takes IPv4 too.
 	ep, terr := s.NewEndpoint(tcp.ProtocolNumber, ipv6.ProtocolNumber, &l.wq)
 	if terr != nil {
@@ -102,13 +103,13 @@ func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
 		default:
 			return nil, nil, asError(terr, "accept %s", l.service)
 		}
-		select {
-		case l.slots <- struct{}{}:
-			l.accepted.Add(1)
-			return ep, wq, nil
-		default:
+		if l.held.Load() >= l.limit.Load() {
 			l.refuse(ep)
+			continue
 		}
+		l.held.Add(1)
+		l.accepted.Add(1)
+		return ep, wq, nil
 	}
 }
 
@@ -116,19 +117,19 @@ func (l *listener) refuse(ep tcpip.Endpoint) {
 	l.refused.Add(1) // first: whoever sees the reset finds it counted
 	reset(ep)
 	if l.full.CompareAndSwap(false, true) {
-		l.log.WithFields(logrus.Fields{"service": l.service, "limit": cap(l.slots), "reason": DropConnectionLimit}).
+		l.log.WithFields(logrus.Fields{"service": l.service, "limit": l.limit.Load(), "reason": DropConnectionLimit}).
 			Warn("connection limit reached, refusing more")
 	}
 }
 
 // release gives back the slot of a connection that is over.
 func (l *listener) release() {
-	<-l.slots
+	l.held.Add(-1)
 	l.full.Store(false)
 }
 
 // open is how many connections hold a slot.
-func (l *listener) open() int { return len(l.slots) }
+func (l *listener) open() int { return int(l.held.Load()) }
 
 // close stops listening. Connections that nobody accepted are reset. next
 // returns once done is closed.

@@ -15,13 +15,18 @@ import (
 func newLog(cfg *config.Config, out io.Writer) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(out)
+	setLog(log, cfg)
+	return log
+}
+
+// setLog has the log speak as the configuration wants it.
+func setLog(log *logrus.Logger, cfg *config.Config) {
 	log.SetLevel(cfg.LogLevel)
 	if cfg.LogJSON {
 		log.SetFormatter(&logrus.JSONFormatter{})
 	} else {
 		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
 	}
-	return log
 }
 
 // announce says what a newcomer needs: which address to ping, what the

@@ -22,7 +22,7 @@ func TestIntegrationSignals(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			d := startDaemon(t)
 			d.stopBy(t, sig)

@@ -8,6 +8,7 @@
 //   - pipeline.go: the hooks, as the configuration wants them.
 //   - answerers.go: who answers pings beside netstack, and what they are reached
 //     by. mcp.go: the server for agents.
+//   - reload.go: SIGHUP.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, and what is served there.
@@ -44,7 +45,8 @@ func run(args []string) int {
 	if len(args) > 0 && args[0] == "explain" {
 		return runExplain(args[1:], errs)
 	}
-	cfg, err := config.Parse(args, os.Environ())
+	read := func() (*config.Config, error) { return config.Parse(args, os.Environ()) }
+	cfg, err := read()
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		fmt.Print(config.Usage())
@@ -58,7 +60,7 @@ func run(args []string) int {
 	case cfg.CheckOnly:
 		return checkConfig(cfg, os.Stdout, errs)
 	}
-	if err := serveHost(cfg, errs); err != nil {
+	if err := serveHost(cfg, read, errs); err != nil {
 		if cfg.LogJSON {
 			newLog(cfg, errs).Error(oneLine(err))
 		} else {

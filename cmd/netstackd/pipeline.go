@@ -39,6 +39,8 @@ type pipeline struct {
 	chain  []hooks.Hook
 	// options are those of the chain's endpoint.
 	options hooks.Options
+	// selector is nil if all packets are traced, for good.
+	selector *trace.Selector
 	// verifier is nil without receive offload.
 	verifier *verify.Verifier
 	// comparer is nil if nothing is written down.
@@ -77,13 +79,12 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	if err != nil {
 		return nil, err
 	}
-	selective := cfg.Filter != nil || cfg.Sample > 1
+	// What can be read again may select later.
+	selective := cfg.Filter != nil || cfg.Sample > 1 || cfg.File != ""
 	if selective {
-		var match func([]byte) bool
-		if cfg.Filter != nil {
-			match = cfg.Filter.Match
-		}
-		p.chain = append(p.chain, trace.NewSelector(match, cfg.Sample))
+		p.selector = trace.NewSelector(nil, 1)
+		p.reselect(cfg)
+		p.chain = append(p.chain, p.selector)
 	}
 	if receiveOffload {
 		p.verifier = new(verify.Verifier)
@@ -120,6 +121,19 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	p.comparer = compare.New(judge)
 	p.chain = append(p.chain, p.comparer)
 	return p, nil
+}
+
+// reselect has the trace and the capture hold what the configuration wants of the
+// packets, from the next one on.
+func (p *pipeline) reselect(cfg *config.Config) {
+	if p.selector == nil {
+		return
+	}
+	var match func([]byte) bool
+	if cfg.Filter != nil {
+		match = cfg.Filter.Match
+	}
+	p.selector.Select(match, cfg.Sample)
 }
 
 // open opens the trace and the capture, as far as they are asked for.

@@ -31,12 +31,23 @@ const (
 )
 
 // serveHost runs the host until a signal ends it, which is no error, or until its
-// device is gone. It logs to errs, and writes the summary there.
-func serveHost(cfg *config.Config, errs io.Writer) error {
+// device is gone. It logs to errs, and writes the summary there. read reads the
+// configuration again.
+func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.Writer) error {
 	signals := make(chan os.Signal, 2)
-	// A terminal that hangs up ends the host as orderly as the other two.
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	// A channel of its own, so that a storm of them costs no signal to end: what
+	// comes while the file is being read is one more reading.
+	hangups := make(chan os.Signal, 1)
+	if cfg.File != "" {
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+	} else {
+		// There is no file to read again, so it is a terminal that hung up: that
+		// ends the host as orderly as the other two.
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	// A reader of the trace that goes away costs trace lines, not the host.
 	signal.Ignore(syscall.SIGPIPE)
 
@@ -52,13 +63,19 @@ func serveHost(cfg *config.Config, errs io.Writer) error {
 	announce(log, cfg, h.device.Name())
 
 	var cause error
-	select {
-	case s := <-signals:
-		log.WithField("signal", s.String()).Info("going down")
-	case <-h.pipeline.agentLeft():
-		log.Info("the agent has gone: going down")
-	case <-h.endpoint.Done():
-		cause = h.endpoint.Err()
+	for down := false; !down; {
+		select {
+		case <-hangups:
+			cfg = h.reload(cfg, read, log)
+			continue
+		case s := <-signals:
+			log.WithField("signal", s.String()).Info("going down")
+		case <-h.pipeline.agentLeft():
+			log.Info("the agent has gone: going down")
+		case <-h.endpoint.Done():
+			cause = h.endpoint.Err()
+		}
+		down = true
 	}
 	ended := make(chan error, 1)
 	go func() {

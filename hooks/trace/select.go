@@ -10,10 +10,15 @@ import (
 // filter matches, or each so many of them. What it leaves out is counted and
 // compared like all others. It stands first in the chain.
 type Selector struct {
-	match  func(packet []byte) bool
-	sample uint64
+	choice atomic.Pointer[choice]
 	// matched counts what the filter matched, so far.
 	matched atomic.Uint64
+}
+
+// A choice is what is selected. It is never changed, only replaced.
+type choice struct {
+	match  func(packet []byte) bool // nil for all
+	sample uint64                   // at least 1
 }
 
 var _ hooks.Hook = (*Selector)(nil)
@@ -22,7 +27,15 @@ var _ hooks.Hook = (*Selector)(nil)
 // match matches, the first of them first. A nil match matches all, a sample of
 // 0 or 1 takes all. match is called from many goroutines at once.
 func NewSelector(match func(packet []byte) bool, sample uint64) *Selector {
-	return &Selector{match: match, sample: max(sample, 1)}
+	s := &Selector{}
+	s.Select(match, sample)
+	return s
+}
+
+// Select changes what is selected from the next packet on. It is safe for
+// concurrent use and holds up no packet.
+func (s *Selector) Select(match func(packet []byte) bool, sample uint64) {
+	s.choice.Store(&choice{match: match, sample: max(sample, 1)})
 }
 
 // Inbound implements hooks.Hook.
@@ -32,11 +45,12 @@ func (s *Selector) Inbound(p *hooks.Packet) { s.see(p) }
 func (s *Selector) Outbound(p *hooks.Packet) { s.see(p) }
 
 func (s *Selector) see(p *hooks.Packet) {
-	if s.match != nil && !s.match(p.All()) {
+	c := s.choice.Load()
+	if c.match != nil && !c.match(p.All()) {
 		p.Untraced = true
 		return
 	}
-	if s.sample > 1 && (s.matched.Add(1)-1)%s.sample != 0 {
+	if c.sample > 1 && (s.matched.Add(1)-1)%c.sample != 0 {
 		p.Untraced = true
 	}
 }

@@ -9,6 +9,7 @@
 //   - parse.go: [Parse], the flags, and what takes more than one setting to check.
 //     environment.go: variables. file.go: the file.
 //   - text.go: a Config as such a file.
+//   - adopt.go: what of another Config can be put in force while the host runs.
 //   - kernel.go: which addresses the kernel's side of the link gets.
 //   - usage.go: what -help prints.
 package config

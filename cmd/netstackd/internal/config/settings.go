@@ -30,6 +30,9 @@ type setting struct {
 	// It is nil for what asks for something to be done instead of setting how: that
 	// is not in the file.
 	get func(*Config) []string
+	// adopt takes the value of another Config while the host runs, which SIGHUP then
+	// puts in force; nil if that takes a restart.
+	adopt func(c *Config, from *Config)
 	// expression says that it is no flag, but what stands behind the flags.
 	expression bool
 }

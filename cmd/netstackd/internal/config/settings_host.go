@@ -95,7 +95,8 @@ func hostSettings() []setting {
 				}
 				return nil
 			},
-			get: func(c *Config) []string { return one(strconv.Itoa(c.Connections)) },
+			get:   func(c *Config) []string { return one(strconv.Itoa(c.Connections)) },
+			adopt: func(c, from *Config) { c.Connections = from.Connections },
 		},
 	}
 }

@@ -67,7 +67,8 @@ func traceSettings() []setting {
 				}
 				return nil
 			},
-			get: func(c *Config) []string { return one(fmt.Sprintf("1/%d", c.Sample)) },
+			get:   func(c *Config) []string { return one(fmt.Sprintf("1/%d", c.Sample)) },
+			adopt: func(c, from *Config) { c.Sample = from.Sample },
 		}, {
 			name: "filter", expression: true,
 			set: func(d *draft, s string) (err error) {
@@ -80,6 +81,7 @@ func traceSettings() []setting {
 				}
 				return one(c.Filter.String())
 			},
+			adopt: func(c, from *Config) { c.Filter = from.Filter },
 		}, {
 			name: "pcapng", takes: "FILE",
 			help: "capture with a comment on each packet; - is standard output, as in: netstackd … -pcapng - | wireshark -k -i -",
@@ -118,7 +120,8 @@ func logSettings() []setting {
 				d.LogLevel, err = logrus.ParseLevel(s)
 				return err
 			},
-			get: func(c *Config) []string { return one(c.LogLevel.String()) },
+			get:   func(c *Config) []string { return one(c.LogLevel.String()) },
+			adopt: func(c, from *Config) { c.LogLevel = from.LogLevel },
 		}, {
 			name: "log-format", takes: "FORM",
 			help: "text or json, on standard error (default text)",
@@ -132,6 +135,7 @@ func logSettings() []setting {
 				}
 				return one("text")
 			},
+			adopt: func(c, from *Config) { c.LogJSON = from.LogJSON },
 		},
 	}
 }

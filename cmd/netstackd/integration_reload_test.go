@@ -1,0 +1,182 @@
+//go:build linux
+
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// configured starts netstackd with a file, and returns what writes that again and
+// waits until it was read.
+func configured(t *testing.T, text string) (*daemon, func(text, says string)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "netstackd.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(text)
+	d := startDaemon(t, "-config", path)
+	return d, func(text, says string) {
+		t.Helper()
+		write(text)
+		d.log.mu.Lock()
+		d.log.buf.Reset()
+		d.log.mu.Unlock()
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		d.waitLog(t, says)
+	}
+}
+
+// TestIntegrationReload: SIGHUP puts in force what can change, names what cannot,
+// and a file that is wrong changes nothing.
+func TestIntegrationReload(t *testing.T) {
+	if !inNamespace(t, "ping") {
+		return
+	}
+	out := filepath.Join(t.TempDir(), "trace.json")
+	base := "trace: packets\ntrace-format: json\ntrace-out: " + out + "\n"
+	d, reload := configured(t, base+"filter: tcp\nconnections: 1\n")
+	ping := func(size string) { pinged(t, tool(t, patience, "ping", "-c", "1", "-s", size, netstack4), 1) }
+	served := func() bool {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, "7"), patience)
+		if err != nil {
+			return false // the reset came at once
+		}
+		t.Cleanup(func() { conn.Close() })
+		one := []byte("x")
+		if _, err := conn.Write(one); err != nil {
+			return false
+		}
+		n, err := conn.Read(one)
+		return n == 1 && err == nil
+	}
+	ping("100")
+	if !served() {
+		t.Fatal("the first connection is not served")
+	}
+	if served() {
+		t.Error("a second connection is served, over the limit")
+	}
+
+	reload(base+"filter: icmp\nconnections: 2\nmtu: 1400\nservices: echo\n", "configuration read again")
+	for _, want := range []string{`changed="connections filter"`, "setting=mtu", "setting=services", "takes a restart"} {
+		if !strings.Contains(d.log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+	ping("200")
+	if !served() {
+		t.Error("a second connection is refused, within the new limit")
+	}
+
+	reload(base+"filter: tcp\nconnections: 0\n", "configuration refused, nothing is changed")
+	if want := "netstackd.yaml:5:14: invalid value"; !strings.Contains(d.log.String(), want) {
+		t.Errorf("the log does not say %s", want)
+	}
+	ping("300")
+	reload(base+"filter: icmp\nconnections: 2\ntrace-sample: 1/1000000\nlog-level: debug\nlog-format: json\n", `"changed":"trace-sample log-level log-format"`)
+	ping("400") // the first of a million was before
+	d.stop(t)
+
+	sizes := map[int]int{}
+	for _, p := range readTrace(t, out).packets {
+		sizes[p.Len-28]++
+	}
+	for size, want := range map[int]int{100: 0, 200: 2, 300: 2, 400: 1} {
+		// Of a sample at least one is left out; which depends on what came before.
+		if got := sizes[size]; got != want && !(size == 400 && got == 0) {
+			t.Errorf("%d packets of %d bytes were traced, want %d", got, size, want)
+		}
+	}
+}
+
+// TestIntegrationReloadStorm: signals at 100 a second, each with another file, lose
+// no packet and leave nothing behind.
+func TestIntegrationReloadStorm(t *testing.T) {
+	if !inNamespace(t, "ping") {
+		return
+	}
+	const base = "trace: compare\ntrace-out: /dev/null\n"
+	d, reload := configured(t, base)
+	var before, after process
+	storm := func(n int) {
+		for i := range n {
+			text := base + fmt.Sprintf("connections: %d\ntrace-sample: 1/%d\n", 100+i%7, 1+i%3)
+			if i%5 == 4 {
+				text = "mtu: [" // not YAML
+			}
+			if err := os.WriteFile(d.cmd.Args[len(d.cmd.Args)-1], []byte(text), 0o600); err != nil {
+				t.Error(err)
+			}
+			if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	flood := func() { pinged(t, tool(t, 30*time.Second, "ping", "-f", "-c", "2000", netstack4), 2000) }
+	// Until the memory that is used once is there: the trace's ring, the heap.
+	storm(20)
+	flood()
+	before.read(t, d)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		storm(300)
+	}()
+	for done := false; !done; {
+		flood()
+		select {
+		case <-ended:
+			done = true
+		default:
+		}
+	}
+	reload(base, "configuration read again")
+	after.read(t, d)
+	if after.threads > before.threads+4 || after.resident > before.resident+16<<10 {
+		t.Errorf("after 300 signals %+v, before %+v", after, before)
+	}
+	t.Logf("resident %d KiB, then %d", before.resident, after.resident)
+	d.stop(t)
+}
+
+// process is what the kernel says of a process: threads, and memory in KiB.
+type process struct{ threads, resident int }
+
+func (p *process) read(t *testing.T, d *daemon) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(status) {
+		fields := strings.Fields(string(line))
+		if len(fields) < 2 {
+			continue
+		}
+		n, _ := strconv.Atoi(fields[1])
+		switch fields[0] {
+		case "Threads:":
+			p.threads = n
+		case "VmRSS:":
+			p.resident = n
+		}
+	}
+	if p.threads == 0 || p.resident == 0 {
+		t.Fatalf("no threads or memory in\n%s", status)
+	}
+}

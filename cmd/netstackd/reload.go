@@ -1,0 +1,33 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackd/internal/config"
+)
+
+// reload reads the configuration again, puts in force what can change while packets
+// move, and says in a line what that was, in one for each what stays as it is. A
+// configuration that is refused changes nothing. It returns what is in force.
+func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), log *logrus.Logger) *config.Config {
+	fresh, err := read()
+	if err != nil {
+		log.WithError(err).Error("configuration refused, nothing is changed")
+		return cfg
+	}
+	next, changed, stay := cfg.Adopt(fresh)
+	// The log first: what is said of the rest is said its way.
+	setLog(log, next)
+	h.netstack.SetConnections(next.Connections)
+	h.pipeline.reselect(next)
+	for _, name := range stay {
+		log.WithField("setting", name).Warn("changed in the configuration, stays as it is: that takes a restart")
+	}
+	if len(changed) == 0 {
+		changed = []string{"nothing"}
+	}
+	log.WithField("changed", strings.Join(changed, " ")).Info("configuration read again")
+	return next
+}
