@@ -22,7 +22,7 @@ func (sink) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) 
 // passages are the ways through the endpoint, as with -trace off -guard on.
 func passages(tb testing.TB) map[string]func() {
 	tb.Helper()
-	e := hooks.New(sink{}, newLedger(), hooks.Options{}, guard.Guard{})
+	e := hooks.New(sink{}, newLedger(), hooks.Options{}, guard.New(guard.Config{}))
 	e.Attach(sink{})
 	b := packet(string(make([]byte, 1400)))
 	in := inbound(b)

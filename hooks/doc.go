@@ -20,6 +20,7 @@
 //
 //   - packet.go: [Packet], what a hook sees of a packet.
 //   - hook.go: [Hook], what a hook may do with it.
+//   - mend.go: a hook that mends a packet has another forwarded in its place.
 //   - endpoint.go: [Endpoint], the link endpoint around the chain, and who
 //     verifies checksums.
 //   - send.go: [Endpoint.Send], for packets that netstack has not made, and

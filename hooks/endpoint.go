@@ -85,7 +85,11 @@ func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	dispatcher := e.dispatcher.Load()
-	forward, vouched := e.pass(Inbound, pkt, dispatcher != nil, nil)
+	forward, vouched, instead := e.pass(Inbound, pkt, dispatcher != nil, nil)
+	if instead != nil {
+		defer instead.DecRef()
+		pkt = instead
+	}
 	switch {
 	case !forward:
 	case !e.options.ReceiveOffload:
@@ -134,22 +138,28 @@ func (e *Endpoint) DeliverLinkPacket(protocol tcpip.NetworkProtocolNumber, pkt *
 // and go on to the child. A packet that a hook drops counts as written.
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	dropped := 0
-	var kept stack.PacketBufferList // in use from the first drop on
+	var kept stack.PacketBufferList // in use once altered
+	altered := false
 	all := pkts.AsSlice()
 	for i, pkt := range all {
-		switch forward, _ := e.pass(Outbound, pkt, true, nil); {
-		case forward && dropped > 0:
-			kept.PushBack(pkt)
-		case !forward:
-			if dropped == 0 {
-				for _, earlier := range all[:i] {
-					kept.PushBack(earlier)
-				}
+		forward, _, instead := e.pass(Outbound, pkt, true, nil)
+		if !altered && (!forward || instead != nil) {
+			altered = true
+			for _, earlier := range all[:i] {
+				kept.PushBack(earlier)
 			}
+		}
+		switch {
+		case instead != nil:
+			defer instead.DecRef()
+			kept.PushBack(instead)
+		case !forward:
 			dropped++
+		case altered:
+			kept.PushBack(pkt)
 		}
 	}
-	if dropped == 0 {
+	if !altered {
 		return e.LinkEndpoint.WritePackets(pkts)
 	}
 	if kept.Len() == 0 {
@@ -160,9 +170,10 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 }
 
 // pass shows a packet to the ledger and the chain and reports whether it is to
-// be forwarded, and whether its sums are verified. answer is nil unless another
-// than netstack has made it.
-func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool) {
+// be forwarded, whether its sums are verified, and what is forwarded in its place,
+// which the caller releases, or nil. answer is nil unless another than netstack has
+// made it.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool, instead *stack.PacketBuffer) {
 	p := e.packets.Get().(*Packet)
 	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
 	p.Answer = answer
@@ -186,11 +197,14 @@ func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, ans
 	}
 	forward = !p.Stopped()
 	vouched = forward && d == Inbound && e.options.ReceiveOffload && p.vouched()
+	if forward && p.instead != nil {
+		instead = p.replacement(pkt)
+	}
 	// Pooled memory must not keep the packet's alive.
 	scratch := p.scratch
 	*p = Packet{scratch: scratch[:0]}
 	e.packets.Put(p)
-	return forward, vouched
+	return forward, vouched, instead
 }
 
 // GSOMaxSize implements stack.GSOEndpoint with the child's answer.

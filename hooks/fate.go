@@ -28,9 +28,14 @@ const (
 	Dropped Fate = "dropped"
 	// Guarded: kept from netstack because it would harm it.
 	Guarded Fate = "guarded"
+	// Mended: kept from its way, either one, by the mend that is the reason: to
+	// netstack, which would not have done what the RFCs say, for the mend answers,
+	// or is silent, in its place; or to the link, for netstack should not have
+	// made it.
+	Mended Fate = "mended"
 )
 
-// Fates of outbound packets; Dropped is the third.
+// Fates of outbound packets; Dropped and Mended are among them.
 const (
 	// Sent: handed to the link.
 	Sent Fate = "sent"

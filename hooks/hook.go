@@ -4,8 +4,9 @@ package hooks
 //
 // The packet and its bytes are borrowed: a hook must not keep them past the
 // call, nor change them. It may call [Packet.Drop] to end the packet's way,
-// and [Packet.Hold] to settle its fate later itself; later hooks see a dropped
-// packet too, so that they can report it.
+// [Packet.Edit] to have a changed copy forwarded, and [Packet.Hold] to settle its
+// fate later itself; later hooks see a dropped packet too, so that they can report
+// it.
 //
 // Both methods are called from many goroutines at once. They must not block:
 // the packet's way waits for them.

@@ -22,9 +22,9 @@ type Ledger struct {
 // packets have.
 var (
 	verdicts = [...]wire.Verdict{wire.OK, wire.Partial, wire.Bad, wire.Absent}
-	fates    = [...]Fate{Delivered, Sent, Answered, Dropped, Guarded, Suppressed}
+	fates    = [...]Fate{Delivered, Sent, Answered, Dropped, Guarded, Suppressed, Mended}
 	// possible are the fates that each side has.
-	possible = [2][len(fates)]bool{{true, false, true, true, true, false}, {false, true, false, true, false, true}}
+	possible = [2][len(fates)]bool{{true, false, true, true, true, false, true}, {false, true, false, true, false, true, true}}
 )
 
 // NewLedger returns a ledger that knows the given drop reasons, and
@@ -68,7 +68,7 @@ func (l *Ledger) Judge(checks []wire.Check) {
 }
 
 // Settle counts a packet's fate, once for each packet, with the reason if it
-// was dropped or guarded. A fate that the direction does not have counts as
+// was dropped, guarded or mended. A fate that the direction does not have counts as
 // dropped, and a reason that is not on the closed list as ReasonUnknown: a
 // wrong name must not lose a packet.
 func (l *Ledger) Settle(d Direction, fate Fate, reason string) {
@@ -79,7 +79,7 @@ func (l *Ledger) Settle(d Direction, fate Fate, reason string) {
 		i = slices.Index(fates[:], fate)
 	}
 	l.fates[s][i].Add(1)
-	if fate != Dropped && fate != Guarded {
+	if fate != Dropped && fate != Guarded && fate != Mended {
 		return
 	}
 	t := l.reasons[reason]
@@ -113,8 +113,9 @@ func (l *Ledger) Totals() Totals {
 	for s, m := range [...]map[Fate]uint64{t.InFates, t.OutFates} {
 		for i, f := range fates {
 			n := l.fates[s][i].Load()
-			if possible[s][i] && (n > 0 || f != Suppressed) {
-				// Of hosts where netstack alone answers there is nothing to say.
+			if possible[s][i] && (n > 0 || f != Suppressed && f != Mended) {
+				// Of hosts where netstack alone answers, unmended, there is nothing to
+				// say.
 				m[f] = n
 			}
 		}

@@ -43,6 +43,11 @@ type Packet struct {
 	stopped     bool
 	held        bool
 
+	// mends are the names of those that have changed or ended the packet's way,
+	// and instead is what is forwarded in its place, nil if it is itself.
+	mends   []string
+	instead []byte
+
 	// scratch joins the bytes of a packet that lies in several views, and buffer
 	// is where those that are missing lie.
 	scratch []byte
@@ -168,6 +173,7 @@ func (p *Packet) decodeBuffer(d Direction, pkt *stack.PacketBuffer, offloaded bo
 func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.Direction, p.Time, p.Len = d, now, n
 	p.buffer, p.Seq, p.Answer = nil, 0, nil
+	p.mends, p.instead = nil, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent

@@ -15,6 +15,8 @@ import (
 type Answer struct {
 	// By is who answers, as it stands in traces.
 	By string
+	// Mend is the mend that answers, if it is one.
+	Mend string
 	// Request is the Seq of the packet that completed the request, or 0, and
 	// Received when that was seen.
 	Request  uint64
@@ -38,7 +40,8 @@ func (e *Endpoint) Send(packet []byte, a Answer) error {
 	if len(packet) > 0 && packet[0]>>4 == 6 {
 		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
 	}
-	if forward, _ := e.pass(Outbound, pkt, true, &a); !forward {
+	forward, _, _ := e.pass(Outbound, pkt, true, &a)
+	if !forward {
 		return nil
 	}
 	var one stack.PacketBufferList

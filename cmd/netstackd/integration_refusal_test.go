@@ -48,7 +48,7 @@ var refusals = []refusal{
 	{name: "HTTP on a file", status: 1, args: []string{"-addr", prefix4, "-http", "unix:/dev/null"}},
 	{name: "later flag -config", status: 2, args: []string{"-addr", prefix4, "-config", "x.yaml"}},
 	{name: "later flag -tun-fd", status: 2, args: []string{"-addr", prefix4, "-tun-fd", "3"}},
-	{name: "later guard", status: 2, args: []string{"-addr", prefix4, "-guard", "strict"}},
+	{name: "unknown mend", status: 2, args: []string{"-addr", prefix4, "-guard", "strict,-everything"}},
 	{name: "address without prefix length", status: 2, args: []string{"-addr", netstack4}},
 	{name: "no address", status: 2, args: []string{"-addr", "localhost/24"}},
 	{name: "prefix length out of range", status: 2, args: []string{"-addr", "172.16.0.2/33"}},

@@ -90,8 +90,8 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		p.verifier = new(verify.Verifier)
 		p.chain = append(p.chain, p.verifier)
 	}
-	if cfg.Guard {
-		p.chain = append(p.chain, guard.Guard{})
+	if cfg.Guard.On {
+		p.chain = append(p.chain, guard.New(guard.Config{Mends: cfg.Guard.Mends}))
 	}
 	if p.answerers = newAnswerers(cfg, log); p.answerers != nil {
 		// Around the comparison: it is to know what is suppressed, and what is asked

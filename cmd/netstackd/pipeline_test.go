@@ -77,14 +77,14 @@ func TestNewPipeline(t *testing.T) {
 		args    []string
 		chain   []hooks.Hook
 	}{
-		{false, []string{"-trace-out", file}, []hooks.Hook{guard.Guard{}}},
+		{false, []string{"-trace-out", file}, []hooks.Hook{&guard.Guard{}}},
 		{false, []string{"-guard", "off"}, nil},
-		{false, []string{"-trace", "packets"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
+		{false, []string{"-trace", "packets"}, []hooks.Hook{&guard.Guard{}, &compare.Comparer{}}},
 		{false, []string{"-trace", "compare", "-guard", "off"}, []hooks.Hook{&compare.Comparer{}}},
-		{false, []string{"-trace", "explain", "-trace-format", "json"}, []hooks.Hook{guard.Guard{}, &compare.Comparer{}}},
-		{true, nil, []hooks.Hook{&verify.Verifier{}, guard.Guard{}}},
+		{false, []string{"-trace", "explain", "-trace-format", "json"}, []hooks.Hook{&guard.Guard{}, &compare.Comparer{}}},
+		{true, nil, []hooks.Hook{&verify.Verifier{}, &guard.Guard{}}},
 		{true, []string{"-guard", "off"}, []hooks.Hook{&verify.Verifier{}}},
-		{true, []string{"-trace", "compare", "icmp"}, []hooks.Hook{&trace.Selector{}, &verify.Verifier{}, guard.Guard{}, &compare.Comparer{}}},
+		{true, []string{"-trace", "compare", "icmp"}, []hooks.Hook{&trace.Selector{}, &verify.Verifier{}, &guard.Guard{}, &compare.Comparer{}}},
 	} {
 		p, err := newPipeline(parsed(t, tt.args...), tt.offload, silent())
 		if err != nil {

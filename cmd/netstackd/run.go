@@ -229,7 +229,7 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 // what it received: all but what the hooks kept from it, of which refused was
 // for a checksum, and what is of no IP version, which it counts nowhere.
 func crossCheck(s *trace.Summary, refused uint64, served stack.Counters, log logrus.FieldLogger) {
-	kept := refused + s.Fates.In[hooks.Guarded] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
+	kept := refused + s.Fates.In[hooks.Guarded] + s.Fates.In[hooks.Mended] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
 	passed, received := s.Packets.In-kept, served.IP.Received+served.IP.Disabled
 	if passed != received {
 		log.WithFields(logrus.Fields{"passed": passed, "received": received}).

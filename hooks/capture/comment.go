@@ -24,6 +24,9 @@ func appendComment(b []byte, p *trace.Packet, completed wire.Layer, compared []*
 	b = appendPair(b, "dir", string(p.Direction))
 	b = appendPair(b, "fate", string(p.Fate))
 	b = appendPair(b, "reason", p.Reason)
+	if len(p.Mended) > 0 {
+		b = appendPair(b, "mended", strings.Join(p.Mended, ","))
+	}
 	checks := p.Checks[:p.NChecks]
 	for _, c := range checks {
 		b = appendPair(b, string(c.Layer), string(c.Verdict))
@@ -87,6 +90,9 @@ func appendComparison(b []byte, c *trace.Comparison) []byte {
 	}
 	if c.RFC != "" {
 		b = appendPair(b, "rfc", c.RFC)
+	}
+	if len(c.Mended) > 0 {
+		b = appendPair(b, "compare.mended", strings.Join(c.Mended, ","))
 	}
 	if c.Replied && c.Request != 0 {
 		b = appendPair(b, "latency_us", strconv.FormatInt(c.Latency.Microseconds(), 10))

@@ -237,7 +237,7 @@ func (c *Comparer) Outbound(p *hooks.Packet) {
 		c.addReassembled(seen, reply)
 	}
 	form := formOf(reply)
-	if p.Stopped() && p.Fate != hooks.Suppressed || form == byhand.NoForm {
+	if p.Stopped() && p.Fate != hooks.Suppressed && p.Fate != hooks.Mended || form == byhand.NoForm {
 		c.cfg.Tracer.Packet(seen)
 		return
 	}
@@ -270,12 +270,31 @@ func (c *Comparer) sight(p *hooks.Packet) *trace.Packet {
 	seen.Time, seen.Seq, seen.Direction, seen.Len = p.Time, c.seq, p.Direction, p.Len
 	seen.Packet, seen.DataLen, seen.Segments = p.Packet, p.DataLen(), p.Segments()
 	seen.NChecks, seen.Reassembled = copy(seen.Checks[:], p.Checks()), p.Reassembled()
-	seen.Fate, seen.Reason, seen.Untraced = p.Fate, p.Reason, p.Untraced
+	seen.Fate, seen.Reason, seen.Mended, seen.Untraced = p.Fate, p.Reason, p.Mends(), p.Untraced
+	if p.Answer != nil && p.Answer.Mend != "" {
+		seen.Mended = []string{p.Answer.Mend}
+	}
 	seen.Packet.Bytes, seen.Packet.Missing = nil, 0
-	if c.cfg.Tracer.WantsBytes() && !p.Untraced {
+	instead := p.Instead()
+	if p.Direction == hooks.Outbound && instead != nil {
+		seeInstead(seen, instead)
+	}
+	switch {
+	case !c.cfg.Tracer.WantsBytes() || p.Untraced:
+		seen.Packet.Bytes = nil
+	case seen.Packet.Bytes == nil:
 		seen.Packet.Bytes = slices.Clone(p.All())
 	}
 	return seen
+}
+
+// seeInstead has an event show what is sent in the packet's place.
+func seeInstead(seen *trace.Packet, instead []byte) {
+	o := seen.Packet.Offload
+	seen.Packet.Decode(instead)
+	seen.Packet.Offload = o
+	seen.Len, seen.DataLen = len(instead), seen.Packet.DataLen()
+	seen.NChecks = len(seen.Packet.Checksums(seen.Checks[:0]))
 }
 
 // addReassembled adds to a fragment's event the upper layer's checksum, which

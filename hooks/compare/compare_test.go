@@ -272,7 +272,7 @@ func TestGuarded(t *testing.T) {
 	b := newBench()
 	var p hooks.Packet
 	p.Set(hooks.Inbound, bt.Fragment(request4(echo)[:20], bt.Data(1000), 1, 65000, false), b.now)
-	guard.Guard{}.Inbound(&p)
+	guard.New(guard.Config{}).Inbound(&p)
 	b.comparer.Inbound(&p)
 	want := []line{{1, "in", "guarded", guard.ReasonFragmentTooLong, 0, ""}}
 	if diff := cmp.Diff(want, lines(b.rec.take())); diff != "" {

@@ -31,7 +31,7 @@ func newServing(t testing.TB, limited bool) *judged {
 		Refused:     func() uint64 { return j.Refused() },
 	})
 	var err error
-	if j.Netstack, err = comparetest.New(j.ledger, addrs, guard.Guard{}, j.comparer); err != nil {
+	if j.Netstack, err = comparetest.New(j.ledger, addrs, guard.New(guard.Config{}), j.comparer); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(j.Close)

@@ -29,7 +29,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 			return
 		}
 		e := &c.compared
-		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Untraced: seen.Untraced}
+		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Mended: p.Mends(), Untraced: seen.Untraced}
 		if form == byhand.ICMPError {
 			// Nothing is known of what it quotes; but about some packets no
 			// error may ever be sent.
@@ -45,6 +45,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 	defer c.release(r)
 	e := c.event(r, p.Time)
 	e.Reply, e.Replied, e.Latency = seen.Seq, true, p.Time.Sub(r.seen.Time)
+	e.Mended = joinMends(e.Mended, p.Mends())
 	e.Untraced = e.Untraced && seen.Untraced
 	if r.due.expect == byhand.Silence {
 		e.Result = trace.Unexpected
@@ -74,6 +75,14 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 		return
 	}
 	c.report(e)
+}
+
+// joinMends returns the mends of a request and of its reply.
+func joinMends(request, reply []string) []string {
+	if len(request) == 0 {
+		return reply
+	}
+	return append(request[:len(request):len(request)], reply...)
 }
 
 // mayHold reports whether a reply is a segment of a connection that netstack may
@@ -137,7 +146,7 @@ func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
 	*e = trace.Comparison{
 		Time: now, Request: r.seen.Seq, Reason: r.due.reason, RFC: r.due.rfc,
 		Requirement:  trace.Requirement(r.due.requirement),
-		RequestBytes: r.bytes, Untraced: r.seen.Untraced, Live: !r.other,
+		RequestBytes: r.bytes, Mended: r.seen.Mended, Untraced: r.seen.Untraced, Live: !r.other,
 	}
 	switch r.due.expect {
 	case byhand.Silence:

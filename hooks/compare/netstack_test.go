@@ -36,7 +36,7 @@ func newJudged(t *testing.T) *judged {
 		Host: byhand.New(addrs), Ledger: j.ledger, Tracer: j.rec, Responder: "netstack",
 	})
 	var err error
-	if j.Netstack, err = comparetest.New(j.ledger, addrs, guard.Guard{}, j.comparer); err != nil {
+	if j.Netstack, err = comparetest.New(j.ledger, addrs, guard.New(guard.Config{}), j.comparer); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(j.Close)

@@ -41,7 +41,7 @@ type chain struct {
 func newChain(tb testing.TB, traced bool) *chain {
 	tb.Helper()
 	ledger := hooks.NewLedger(hooks.DropReasons(), verify.DropReasons(), guard.DropReasons(), byhand.DropReasons())
-	all := []hooks.Hook{new(verify.Verifier), guard.Guard{}}
+	all := []hooks.Hook{new(verify.Verifier), guard.New(guard.Config{})}
 	c := &chain{close: func() {}}
 	if traced {
 		log := logrus.New()

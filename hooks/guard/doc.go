@@ -1,9 +1,18 @@
-// Package guard keeps from netstack the packets that would harm it, and
-// nothing else. Each kind has a reason of its own, so that traces and counts
-// say what was done and why.
+// Package guard keeps from netstack what would harm it, and nothing else; and,
+// if it is strict, mends at the link what netstack does otherwise than the RFCs
+// say. Each harm has a reason of its own, and each mend a name, so that traces and
+// counts say what was done and why.
 //
-// Today it knows one harm: an ICMPv4 echo request in fragments whose
-// reassembled message leaves no room for the header of the reply panics the
-// process inside gVisor. The rule is coarse, on the safe side: it also stops
-// conforming fragmented pings that carry IP options.
+// A mend changes a packet on its way, or ends it. The hooks behind see what netstack
+// made, unmended, and what was done about it. Packets that need no mend pass as
+// they are.
+//
+// # Tour
+//
+//   - guard.go: [Guard], the hook.
+//   - reply_length.go: the harm: an echo request in fragments whose reply would be
+//     longer than any datagram panics the process inside gVisor.
+//   - mends.go: [Mend], the list of them, and [ParseMode], which leaves some out.
+//   - outbound.go: the mends of what netstack sends.
+//   - reason.go: the closed list of reasons.
 package guard

@@ -5,51 +5,50 @@ import (
 	"netstackd/hooks/wire"
 )
 
-// The reasons that the guard gives.
-const (
-	ReasonFragmentTooLong = "guard-fragment-too-long"
-	ReasonFragmentOptions = "guard-fragment-options"
-)
-
-// DropReasons documents each reason in one line.
-func DropReasons() map[string]string {
-	return map[string]string{
-		ReasonFragmentTooLong: "IPv4 fragment that ends past 65,535 bytes with its header: reassembled, it would overflow (RFC 791 §3.1)",
-		ReasonFragmentOptions: "fragment of an ICMPv4 message with IP options: reassembled, the reply's header could overflow",
-	}
+// Config says what a Guard does.
+type Config struct {
+	// Mends are those that it makes; the zero value makes none.
+	Mends Mends
 }
 
-// maxDatagram is the length in bytes of the longest IPv4 datagram, header
-// included (RFC 791 §3.1, total length).
-const maxDatagram = 65535
+// A Guard is the hook. Make one with [New]. It is safe for concurrent use.
+type Guard struct {
+	mends Mends
 
-// A Guard is the hook. It keeps no state and is safe for concurrent use.
-type Guard struct{}
+	// replies guards echo replies against being too long.
+	replies replies
+}
 
-var _ hooks.Hook = Guard{}
+var _ hooks.Hook = (*Guard)(nil)
+
+// New returns a Guard. It starts nothing.
+func New(c Config) *Guard {
+	g := &Guard{mends: c.Mends}
+	g.replies.begin()
+	return g
+}
 
 // Inbound drops a packet that would harm netstack.
-func (Guard) Inbound(p *hooks.Packet) {
-	if reason := judge(&p.Packet); reason != "" {
+func (g *Guard) Inbound(p *hooks.Packet) {
+	if p.Stopped() {
+		return
+	}
+	if reason := g.harm(p); reason != "" {
 		p.Drop(hooks.Guarded, reason)
 	}
 }
 
-// Outbound lets everything pass.
-func (Guard) Outbound(*hooks.Packet) {}
+// Outbound mends what netstack has made.
+func (g *Guard) Outbound(p *hooks.Packet) {
+	if g.mends != 0 && p.Answer == nil && !p.Stopped() {
+		g.mendOutbound(p)
+	}
+}
 
-// judge returns the reason to keep p from netstack, or "". Over IPv6 there is
-// none: netstack discards what would exceed the payload length, and says so in
-// the parameter problem that RFC 8200 §4.5 asks for.
-func judge(p *wire.Packet) string {
-	if p.Version != 4 || !p.Fragment.IsFragment() || p.Payload == 0 {
-		return ""
-	}
-	if p.Fragment.Offset+len(p.Bytes) > maxDatagram {
-		return ReasonFragmentTooLong
-	}
-	if p.Protocol == wire.ProtocolICMPv4 && p.IPv4.HasOptions() {
-		return ReasonFragmentOptions
+// harm returns the reason to keep p from netstack, or "".
+func (g *Guard) harm(p *hooks.Packet) string {
+	if p.Version == 4 && p.Protocol == wire.ProtocolICMPv4 && p.Fragment.IsFragment() {
+		return g.replies.judge(&p.Packet, p.Time)
 	}
 	return ""
 }

@@ -9,8 +9,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(bareVariable) != "" {
-		killBareNetstack()
+	if what := os.Getenv(bareVariable); what != "" {
+		beVictim(what)
 		return
 	}
 	refs.SetLeakMode(refs.LeaksPanic)

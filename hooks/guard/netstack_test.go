@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -38,8 +36,8 @@ type ping struct {
 	id uint16
 	// message is the length of the ICMP message in bytes.
 	message int
-	// options gives the words of options of fragment i of n.
-	options func(i, n int) int
+	// options gives those of fragment i of n.
+	options func(i, n int) []byte
 	// last is the length of the last fragment's data; 0 leaves it as it comes.
 	last int
 	// reverse sends the last fragment first.
@@ -59,11 +57,11 @@ func (p ping) fragments() [][]byte {
 	var out [][]byte
 	from := 0
 	for i, to := range append(cuts, len(message)) {
-		words := 0
+		var options []byte
 		if p.options != nil {
-			words = p.options(i, len(cuts)+1)
+			options = p.options(i, len(cuts)+1)
 		}
-		out = append(out, byhandtest.Fragment(header4(1, words), message[from:to], uint32(p.id), from, to < len(message)))
+		out = append(out, byhandtest.Fragment(headerWith(1, options), message[from:to], uint32(p.id), from, to < len(message)))
 		from = to
 	}
 	if p.reverse {
@@ -96,7 +94,7 @@ func reply(t *testing.T, fragments [][]byte) *wire.Packet {
 // TestLongestPing: `ping -s 65507` is answered through the guard, over both
 // families, and so is what IPv6 has room for beyond that.
 func TestLongestPing(t *testing.T) {
-	n, ledger := newNetstack(t, guard.Guard{})
+	n, ledger := newNetstack(t, guard.New(guard.Config{}))
 	for _, b := range (ping{id: 1, message: 8 + 65507}).fragments() {
 		n.Inbound(b)
 	}
@@ -120,62 +118,102 @@ func TestLongestPing(t *testing.T) {
 	}
 }
 
-// TestBorder walks both sides of the border at which netstack panics: every
-// length of the message, however the last fragment lies over the limit,
-// options in no fragment, some and all, the last fragment first and last.
-func TestBorder(t *testing.T) {
-	n, ledger := newNetstack(t, guard.Guard{})
+// ways are where a ping may have which options.
+var ways = []struct {
+	name    string
+	options func(i, n int) []byte
+}{
+	{"none", func(int, int) []byte { return nil }},
+	{"record route first", func(i, _ int) []byte { return pick(i == 0, recordRoute) }},
+	{"record route later", func(i, _ int) []byte { return pick(i == 1, recordRoute) }},
+	{"record route last", func(i, n int) []byte { return pick(i == n-1, recordRoute) }},
+	{"record route in all", func(int, int) []byte { return recordRoute }},
+	{"record route in all but the first", func(i, _ int) []byte { return pick(i != 0, recordRoute) }},
+	{"time stamp first", func(i, _ int) []byte { return pick(i == 0, stamps) }},
+	{"router alert in all", func(int, int) []byte { return routerAlert }},
+	{"unknown option first", func(i, _ int) []byte { return pick(i == 0, unknown) }},
+	{"several first", func(i, _ int) []byte { return pick(i == 0, mixed) }},
+}
+
+func pick(b bool, options []byte) []byte {
+	if b {
+		return options
+	}
+	return nil
+}
+
+// border calls f with pings on both sides of the border at which netstack panics:
+// every length of the message, however the last fragment lies over the limit,
+// options here and there, the last fragment first and last.
+func border(f func(name string, p ping)) {
 	id := uint16(0)
-	for length := 65500; length <= 65535; length++ {
-		for _, last := range []int{0, 1, 20, 30, 1400} {
-			for name, options := range map[string]func(i, n int) int{
-				"none":    nil,
-				"first":   func(i, _ int) int { return pick(i == 0) },
-				"later":   func(i, _ int) int { return pick(i == 1) },
-				"last":    func(i, n int) int { return pick(i == n-1) },
-				"all":     func(int, int) int { return 10 },
-				"all but": func(i, _ int) int { return pick(i != 0) },
-			} {
-				id++
-				p := ping{id: id, message: length, options: options, last: last, reverse: id%2 == 0}
-				for _, b := range p.fragments() {
-					n.Inbound(b)
-				}
-				got := reply(t, n.Outbound())
-				if want := length <= 65515 && options == nil; (got != nil) != want {
-					t.Errorf("message of %d bytes, last fragment %d, options %s: answered is %v", length, last, name, got != nil)
-				}
-			}
+	for _, way := range ways {
+		for length := 65470; length <= 65537; length++ {
+			id++
+			last := []int{0, 1, 20, 30, 1400}[int(id)%5]
+			p := ping{id: id, message: length, options: way.options, last: last, reverse: id%2 == 0}
+			f(fmt.Sprintf("message of %d bytes, last fragment %d, reverse %v, %s", length, last, p.reverse, way.name), p)
 		}
 	}
+}
+
+// TestBorder: on both sides of the border at which netstack panics, what kills it
+// bare is dropped, and what does not is answered as it is bare.
+func TestBorder(t *testing.T) {
+	bare := victim(t, bareBorder)
+	n, ledger := newNetstack(t, guard.New(guard.Config{}))
+	deaths, answers := 0, 0
+	border(func(name string, p ping) {
+		before := ledger.Totals().InFates[hooks.Guarded]
+		for _, b := range p.fragments() {
+			n.Inbound(b)
+		}
+		got := "silent"
+		if reply(t, n.Outbound()) != nil {
+			got = "answered"
+		}
+		guarded := ledger.Totals().InFates[hooks.Guarded] - before
+		want := bare[name]
+		switch want {
+		case "dead":
+			deaths++
+			if got == "answered" || guarded == 0 {
+				t.Errorf("%s: kills bare, here %s, %d guarded", name, got, guarded)
+			}
+		case "answered", "silent":
+			answers++
+			// What no datagram can be long enough for may be dropped in any case.
+			if got != want || guarded > 0 && p.message <= 65515 {
+				t.Errorf("%s: bare %s, here %s, %d guarded", name, want, got, guarded)
+			}
+		default:
+			t.Fatalf("%s: bare it is %q", name, want)
+		}
+	})
+	if deaths == 0 || answers == 0 {
+		t.Errorf("%d deaths, %d answers", deaths, answers)
+	}
 	drops := ledger.Totals().Drops
-	if drops[guard.ReasonFragmentTooLong] == 0 || drops[guard.ReasonFragmentOptions] == 0 {
+	if drops[guard.ReasonFragmentTooLong] == 0 || drops[guard.ReasonReplyTooLong] == 0 || len(drops) != 2 {
 		t.Errorf("dropped: %v", drops)
 	}
 }
 
-func pick(b bool) int {
-	if b {
-		return 10
-	}
-	return 0
-}
-
-// TestOtherProtocols shows that only ICMP needs the rule about options: what
-// overflows with them under another protocol does not harm netstack.
+// TestOtherProtocols shows that only ICMP needs the rule: what overflows under
+// another protocol does not harm netstack.
 func TestOtherProtocols(t *testing.T) {
-	n, _ := newNetstack(t, guard.Guard{})
+	n, _ := newNetstack(t, guard.New(guard.Config{}))
 	for protocol := range 256 {
 		if protocol == wire.ProtocolICMPv4 {
 			continue
 		}
-		for _, length := range []int{65475, 65476, 65515} {
+		for _, length := range []int{65475, 65476, 65515, 65535} {
 			data := byhandtest.Data(length)
 			binary.BigEndian.PutUint16(data[4:], uint16(length)) // UDP's length
 			cuts := byhandtest.Every(16384, length)
 			from := 0
 			for i, to := range append(cuts, length) {
-				n.Inbound(byhandtest.Fragment(header4(uint8(protocol), pick(i == 0)), data[from:to], uint32(protocol), from, to < length))
+				n.Inbound(byhandtest.Fragment(headerWith(uint8(protocol), pick(i == 0, recordRoute)), data[from:to], uint32(protocol), from, to < length))
 				from = to
 			}
 			n.Outbound()
@@ -184,37 +222,5 @@ func TestOtherProtocols(t *testing.T) {
 	n.Inbound(byhandtest.IPv4{Src: peer4, Dst: host4}.Packet(byhandtest.Echo{}.Request4()))
 	if len(n.Outbound()) != 1 {
 		t.Error("netstack does not answer any more")
-	}
-}
-
-// bareVariable, set in the environment, makes the test binary the victim.
-const bareVariable = "GUARD_TEST_BARE"
-
-// killBareNetstack sends the ping of death to a netstack without a guard.
-func killBareNetstack() {
-	n, err := comparetest.New(hooks.NewLedger(), addrs)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	for _, b := range (ping{id: 1, message: 65516}).fragments() {
-		n.Inbound(b)
-	}
-	fmt.Println("alive")
-}
-
-// TestBareNetstackDies keeps the guard's reason in view. When it fails, gVisor
-// has mended the defect, and the guard can go.
-func TestBareNetstackDies(t *testing.T) {
-	victim := exec.Command(os.Args[0])
-	victim.Env = append(os.Environ(), bareVariable+"=1")
-	var stdout, stderr bytes.Buffer
-	victim.Stdout, victim.Stderr = &stdout, &stderr
-	err := victim.Run()
-	if err == nil {
-		t.Fatalf("netstack survived: %s", stdout.String())
-	}
-	if want := "expected to parse IPv4 header we just created"; !bytes.Contains(stderr.Bytes(), []byte(want)) {
-		t.Errorf("died of something else: %v\n%s", err, stderr.String())
 	}
 }

@@ -32,6 +32,9 @@ type Packet struct {
 	Reassembled bool
 	Fate        hooks.Fate
 	Reason      string
+	// Mended are the mends that have changed, answered or ended the packet: an
+	// inbound one is shown as it arrived, an outbound one as it leaves.
+	Mended []string
 	// Untraced says that the packet was not selected to be written down.
 	Untraced bool
 }
@@ -118,6 +121,9 @@ type Comparison struct {
 	Replied bool
 	Latency time.Duration
 	Diffs   []Diff
+	// Mended are the mends of the two packets compared, of which the reply is
+	// judged as the responder made it.
+	Mended []string
 	// Untraced says that neither of the packets compared was selected.
 	Untraced bool
 
@@ -152,7 +158,7 @@ type Summary struct {
 		In  map[hooks.Fate]uint64 `json:"in"`
 		Out map[hooks.Fate]uint64 `json:"out"`
 	} `json:"fates"`
-	// Drops are the reasons of the packets dropped and guarded, which they
+	// Drops are the reasons of the packets dropped, guarded and mended, which they
 	// add up to.
 	Drops map[string]uint64 `json:"drops"`
 	// Elsewhere are the reasons of what was lost before the hooks saw it, or

@@ -32,13 +32,14 @@ type jsonCompare struct {
 	RFC         string      `json:"rfc,omitempty"`
 	LatencyUS   *int64      `json:"latency_us,omitempty"`
 	Diffs       []Diff      `json:"diffs"`
+	Mended      []string    `json:"mended,omitempty"`
 	Explain     string      `json:"explain,omitempty"`
 }
 
 func (r *jsonRenderer) compare(b []byte, c *Comparison) []byte {
 	j := jsonCompare{
 		Type: "compare", TS: stamp(c.Time), Seq: c.Seq, Request: c.Request, Reply: c.Reply, Responder: c.Responder, Live: c.Live,
-		Result: c.Result, Due: c.Due, Requirement: c.Requirement, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs,
+		Result: c.Result, Due: c.Due, Requirement: c.Requirement, Reason: c.Reason, RFC: c.RFC, Diffs: c.Diffs, Mended: c.Mended,
 	}
 	if c.Replied && c.Request != 0 {
 		us := c.Latency.Microseconds()

@@ -45,6 +45,13 @@ func (r *jsonRenderer) packet(b []byte, p *Packet) []byte {
 	}
 	b = appendName(b, `,"fate":`, string(p.Fate))
 	b = appendName(b, `,"reason":`, p.Reason)
+	if len(p.Mended) > 0 {
+		b = appendName(b, `,"mended":[`, p.Mended[0])
+		for _, name := range p.Mended[1:] {
+			b = appendName(b, `,`, name)
+		}
+		b = append(b, ']')
+	}
 	if r.level == Explain {
 		if text := explainPacket(p); text != "" {
 			// The whole working, many lines of text. A string always encodes.

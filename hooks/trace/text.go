@@ -30,6 +30,9 @@ func (r *textRenderer) packet(b []byte, p *Packet) []byte {
 	if p.Reason != "" {
 		b = append(append(b, ": "...), p.Reason...)
 	}
+	if p.Fate != hooks.Mended {
+		b = appendMended(b, p.Mended)
+	}
 	b = append(b, "]\n"...)
 	if r.level == Packets {
 		return b
@@ -77,9 +80,18 @@ func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
 	}
 	b = appendNumber(b, "    compare [#", c.Seq)
 	b = append(append(append(b, "]: "...), c.Result...), ", "...)
-	b = append(appendSentence(b, c), '\n')
+	b = append(appendMended(appendSentence(b, c), c.Mended), '\n')
 	for _, d := range c.Diffs {
 		b = fmt.Appendf(b, "        %s at %d: %s %s, by hand %s (%s, %s)\n", d.Field, d.Offset, c.Responder, d.Netstack, d.Hand, d.Class, d.RFC)
+	}
+	return b
+}
+
+// appendMended appends the mends of a packet, if there are any.
+func appendMended(b []byte, mends []string) []byte {
+	for i, name := range mends {
+		b = append(b, [...]string{"; mended: ", ", "}[min(i, 1)]...)
+		b = append(b, name...)
 	}
 	return b
 }
@@ -138,10 +150,16 @@ func (r *textRenderer) summary(b []byte, s *Summary) []byte {
 // Text returns the summary in words, a few lines.
 func (s *Summary) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "packets in:  %d (%s)\n", s.Packets.In, counts(s.Fates.In, hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded))
+	in := []hooks.Fate{hooks.Answered, hooks.Delivered, hooks.Dropped, hooks.Guarded}
+	if s.Fates.In[hooks.Mended] > 0 {
+		in = append(in, hooks.Mended)
+	}
+	fmt.Fprintf(&b, "packets in:  %d (%s)\n", s.Packets.In, counts(s.Fates.In, in...))
 	out := []hooks.Fate{hooks.Sent, hooks.Dropped}
-	if s.Fates.Out[hooks.Suppressed] > 0 {
-		out = append(out, hooks.Suppressed)
+	for _, rare := range []hooks.Fate{hooks.Suppressed, hooks.Mended} {
+		if s.Fates.Out[rare] > 0 {
+			out = append(out, rare)
+		}
 	}
 	fmt.Fprintf(&b, "packets out: %d (%s)\n", s.Packets.Out, counts(s.Fates.Out, out...))
 	fmt.Fprintf(&b, "checksums by hand: %d ok, %d bad, %d partial, %d absent\n", s.Checksums.OK, s.Checksums.Bad, s.Checksums.Partial, s.Checksums.Absent)

@@ -284,7 +284,7 @@ func TestCompared(t *testing.T) {
 					results = append(results, fmt.Sprintf("%s %v", e.Result, e.Diffs))
 				}},
 			})
-			n := newNetstack(t, ledger, new(verify.Verifier), guard.Guard{}, c)
+			n := newNetstack(t, ledger, new(verify.Verifier), guard.New(guard.Config{}), c)
 			for _, b := range test.packets {
 				n.InboundOffloaded(b, test.offload)
 			}

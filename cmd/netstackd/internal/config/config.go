@@ -9,6 +9,7 @@ import (
 	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
+	"netstackd/hooks/guard"
 	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/link"
@@ -51,7 +52,7 @@ type Config struct {
 	// root.
 	ExecUser string
 
-	Guard bool
+	Guard guard.Mode
 
 	// Trace is empty if tracing is off.
 	Trace       trace.Level
@@ -118,7 +119,7 @@ func defaults() Config {
 		Services:    stack.ServiceNames(),
 		Connections: stack.DefaultConnections,
 		Respond:     respond.Netstack,
-		Guard:       true,
+		Guard:       guard.Mode{On: true},
 		TraceFormat: trace.Text,
 		TraceOut:    "-",
 		Sample:      1,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +16,21 @@ import (
 	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/faults"
 	"netstackd/hooks/filter"
+	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 )
+
+// strict is the guard that makes every mend but those named.
+func strict(without ...string) guard.Mode {
+	m := guard.Mode{On: true}
+	for i, mend := range guard.List() {
+		if !slices.Contains(without, mend.Name) {
+			m.Mends |= 1 << i
+		}
+	}
+	return m
+}
 
 // comparers let go-cmp look into what has no exported fields.
 var comparers = cmp.Options{
@@ -84,7 +97,7 @@ func TestParse(t *testing.T) {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
 			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
-			Services: all, Respond: "netstack", Guard: true, Connections: 1024,
+			Services: all, Respond: "netstack", Guard: guard.Mode{On: true}, Connections: 1024,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
@@ -128,7 +141,10 @@ func TestParse(t *testing.T) {
 		{"-respond mcp:stdio -trace compare", base(func(c *Config) {
 			c.Respond, c.Shadow, c.Trace, c.TraceOut = "mcp:stdio", both, trace.Compare, ""
 		})},
-		{"-guard off", base(func(c *Config) { c.Guard = false })},
+		{"-guard off", base(func(c *Config) { c.Guard = guard.Mode{} })},
+		{"-guard strict", base(func(c *Config) { c.Guard = strict() })},
+		{"-guard strict,-reserved-flag", base(func(c *Config) { c.Guard = strict("reserved-flag") })},
+		{"-guard strict,-class-e-error,-reserved-flag", base(func(c *Config) { c.Guard = strict("reserved-flag", "class-e-error") })},
 		{"-guard off -guard on", base(func(*Config) {})},
 		{"-trace off", base(func(*Config) {})},
 		{"-trace packets", base(func(c *Config) { c.Trace = trace.Packets })},

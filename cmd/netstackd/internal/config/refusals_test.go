@@ -118,7 +118,11 @@ var refusals = []refusal{
 	{"a service twice", after("-services", "echo,http,echo")},
 	{"none and a service", after("-services", "none,echo")},
 
-	{"guard strict, which is later", after("-guard", "strict")},
+	{"guard with a mend that there is not", after("-guard", "strict,-everything")},
+	{"guard with a mend that is not left out", after("-guard", "strict,reserved-flag")},
+	{"guard with an empty mend", after("-guard", "strict,")},
+	{"guard on, which mends nothing", after("-guard", "on,-reserved-flag")},
+	{"no guard at all", after("-guard", "")},
 	{"guard maybe", after("-guard", "maybe")},
 	{"trace level", after("-trace", "everything")},
 	{"trace level empty", after("-trace", "")},

@@ -177,11 +177,3 @@ func texts[T fmt.Stringer](all []T) []string {
 	}
 	return out
 }
-
-// onOff is how a setting of two values is written.
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}

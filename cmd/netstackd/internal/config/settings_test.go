@@ -29,7 +29,7 @@ var another = map[string]struct {
 	"shadow":           {values: []string{"byhand"}},
 	"send-bad-replies": {values: []string{"true"}, with: []string{"-respond", "fifo:/tmp"}},
 	"exec-user":        {values: []string{"daemon"}, with: []string{"-respond", "exec:true"}},
-	"guard":            {values: []string{"off"}},
+	"guard":            {values: []string{"strict,-reserved-flag"}},
 	"trace":            {values: []string{"compare"}},
 	"trace-format":     {values: []string{"json"}},
 	"trace-out":        {values: []string{"trace.txt"}},
@@ -143,7 +143,7 @@ func TestPrecedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintln(c.Addresses, c.MTU, c.TUN, c.Guard, c.LogLevel)
-	if want := "[fd00:172::2/64 fd00:172::3/64] 1402 flag false debug\n"; got != want {
+	if want := "[fd00:172::2/64 fd00:172::3/64] 1402 flag off debug\n"; got != want {
 		t.Errorf("%swant %s", got, want)
 	}
 	if c.File != path {

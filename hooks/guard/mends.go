@@ -1,0 +1,107 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// A Mend is something that netstack does otherwise than the RFCs say, and that is
+// put right at the link.
+type Mend struct {
+	// Name is that of the mend on the command line, in traces, and, where it keeps
+	// a packet from its way, the reason.
+	Name string
+	// Does says in one line what it does.
+	Does string
+	// RFC cites the rule.
+	RFC string
+}
+
+// Mends is a set of mends. The zero value is empty.
+type Mends uint32
+
+// The mends, in the order of the list.
+const (
+	mendReservedFlag Mends = 1 << iota
+	mendClassEError
+	mendErrorAboutFragment
+	mendZeroDestination
+
+	all = 1<<iota - 1
+)
+
+var list = [...]Mend{
+	{"reserved-flag", "clears the reserved flag, which netstack copies from the echo request", "RFC 791 §3.1"},
+	{"class-e-error", "withholds an ICMPv4 error to a class E address, 240.0.0.0/4", "RFC 1122 §3.2.2"},
+	{"error-about-fragment", "withholds an ICMPv4 error about a fragment that is not the first", "RFC 1122 §3.2.2"},
+	{"zero-destination", "withholds what goes to 0.0.0.0/8 or ::", "RFC 1122 §3.2.1.3, RFC 4291 §2.5.2"},
+}
+
+// List returns all mends.
+func List() []Mend { return slices.Clone(list[:]) }
+
+// has reports whether m holds every mend of which.
+func (m Mends) has(which Mends) bool { return m&which == which }
+
+// A Mode is how a guard guards, as it stands on the command line.
+type Mode struct {
+	// On says that there is a guard at all.
+	On bool
+	// Mends are those that it makes.
+	Mends Mends
+}
+
+// ParseMode reads off, on, or strict, behind which -NAME leaves a mend out.
+func ParseMode(s string) (Mode, error) {
+	switch s {
+	case "off":
+		return Mode{}, nil
+	case "on":
+		return Mode{On: true}, nil
+	}
+	words := strings.Split(s, ",")
+	if words[0] != "strict" {
+		return Mode{}, errors.New("expected off, on, or strict, which -NAME may follow, as in strict,-" + list[0].Name)
+	}
+	m := Mode{On: true, Mends: all}
+	for _, word := range words[1:] {
+		name, without := strings.CutPrefix(word, "-")
+		i := slices.IndexFunc(list[:], func(m Mend) bool { return m.Name == name })
+		if !without || i < 0 {
+			return Mode{}, fmt.Errorf("%q is no mend to leave out: expected -NAME, of %s", word, names())
+		}
+		m.Mends &^= 1 << i
+	}
+	return m, nil
+}
+
+// String writes a mode as ParseMode reads it.
+func (m Mode) String() string {
+	switch {
+	case !m.On:
+		return "off"
+	case m.Mends == 0:
+		return "on"
+	}
+	s := "strict"
+	for i, mend := range list {
+		if !m.Mends.has(1 << i) {
+			s += ",-" + mend.Name
+		}
+	}
+	return s
+}
+
+func names() string {
+	var all []string
+	for _, m := range list {
+		all = append(all, m.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// nameOf returns the name of one mend.
+func nameOf(m Mends) string { return list[bits.TrailingZeros32(uint32(m))].Name }

@@ -1,0 +1,94 @@
+package guard
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"netstackd/hooks"
+	"netstackd/hooks/wire"
+)
+
+// mendOutbound mends what netstack sends.
+func (g *Guard) mendOutbound(p *hooks.Packet) {
+	if !p.Problem.IsZero() {
+		return
+	}
+	switch {
+	case g.mends.has(mendZeroDestination) && nobody(p.Dst):
+		p.Withhold(nameOf(mendZeroDestination))
+		return
+	case p.Upper == wire.LayerICMPv4:
+		if mend := g.unreportable(&p.Packet); mend != 0 {
+			p.Withhold(nameOf(mend))
+			return
+		}
+	}
+	if p.IPv4.Reserved && g.mends.has(mendReservedFlag) {
+		b := p.Edit(nameOf(mendReservedFlag))
+		b[6] &^= reservedFlag
+		setHeaderChecksum(b)
+	}
+}
+
+// reservedFlag is the first bit of an IPv4 header's byte 6 (RFC 791 §3.1).
+const reservedFlag = 0x80
+
+var (
+	thisNetwork = netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
+	classE      = netip.PrefixFrom(netip.AddrFrom4([4]byte{240}), 4)
+)
+
+// nobody reports whether nothing may be sent to an address: it is one that a host
+// has while it learns its own (RFC 1122 §3.2.1.3 (a), (b); RFC 4291 §2.5.2).
+func nobody(a netip.Addr) bool { return a.IsUnspecified() || thisNetwork.Contains(a) }
+
+// unreportable returns the mend that withholds an ICMPv4 message, or 0: an error to
+// class E, or about a fragment that is not the first.
+func (g *Guard) unreportable(p *wire.Packet) Mends {
+	quote, ok := quotedHeader(p)
+	switch {
+	case !ok:
+		return 0
+	case g.mends.has(mendClassEError) && classE.Contains(p.Dst):
+		return mendClassEError
+	case g.mends.has(mendErrorAboutFragment) && binary.BigEndian.Uint16(quote[6:])&fragmentOffset != 0:
+		return mendErrorAboutFragment
+	}
+	return 0
+}
+
+// fragmentOffset are the bits of that in an IPv4 header's third word, first half.
+const fragmentOffset = 0x1fff
+
+// ICMPv4 errors (RFC 792).
+const (
+	typeUnreachable      = 3
+	typeTimeExceeded     = 11
+	typeParameterProblem = 12
+)
+
+// quotedHeader returns what an ICMPv4 error quotes, if p is one with a whole IPv4
+// header there.
+func quotedHeader(p *wire.Packet) ([]byte, bool) {
+	switch p.ICMP.Type {
+	case typeUnreachable, typeTimeExceeded, typeParameterProblem:
+	default:
+		return nil, false
+	}
+	if p.Upper != wire.LayerICMPv4 || p.Fragment.IsFragment() {
+		return nil, false
+	}
+	quote := p.Data()[8:]
+	if len(quote) < minHeader || quote[0]>>4 != 4 {
+		return nil, false
+	}
+	n := 4 * int(quote[0]&0xf)
+	return quote, n >= minHeader && n <= len(quote)
+}
+
+// setHeaderChecksum computes that of an IPv4 header afresh.
+func setHeaderChecksum(b []byte) {
+	h := b[:4*int(b[0]&0xf)]
+	h[10], h[11] = 0, 0
+	binary.BigEndian.PutUint16(h[10:], wire.Checksum(h))
+}
