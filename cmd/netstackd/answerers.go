@@ -2,12 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +21,8 @@ type answerers struct {
 	cfg   *config.Config
 	desks []*respond.Desk
 	log   logrus.FieldLogger
+	// spawner starts the processes; nil if there are none.
+	spawner *spawner
 	// web is the HTTP server, where an agent may be reached; nil if there is none.
 	web *serve.Server
 	// left is closed when an agent on standard input has gone, for whom alone the
@@ -85,11 +83,7 @@ func (a *answerers) reach(d *respond.Desk) (io.Closer, error) {
 		f.Start()
 		return f, nil
 	case "exec":
-		user, err := execUser(a.cfg.ExecUser)
-		if err != nil {
-			return nil, err
-		}
-		e, err := respond.NewExec(respond.ExecConfig{Command: what, Desk: d, Log: a.log, User: user})
+		e, err := respond.NewExec(respond.ExecConfig{Launch: a.spawner.launcher(what), Desk: d, Log: a.log})
 		if err != nil {
 			return nil, err
 		}
@@ -98,42 +92,6 @@ func (a *answerers) reach(d *respond.Desk) (io.Closer, error) {
 	}
 	return a.startMCP(d, d.Name() == config.RespondMCPStdio)
 }
-
-// execUser returns the user that commands run as: nobody, if no name is given. Who
-// is not root has no choice.
-func execUser(name string) (respond.ExecUser, error) {
-	given := name != ""
-	if !given {
-		name = "nobody"
-	}
-	if os.Geteuid() > 0 {
-		if given {
-			return respond.ExecUser{}, fmt.Errorf("respond exec: -exec-user %s: only root may become somebody else: leave it out, or start as root", name)
-		}
-		return respond.ExecUser{}, nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		u, err = user.LookupId(name)
-	}
-	switch {
-	case err == nil:
-	case !given:
-		return respond.ExecUser{UID: overflowID, GID: overflowID}, nil
-	default:
-		return respond.ExecUser{}, fmt.Errorf("respond exec: -exec-user %s: there is no such user", name)
-	}
-	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
-	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
-	if err := errors.Join(errUID, errGID); err != nil {
-		return respond.ExecUser{}, fmt.Errorf("respond exec: -exec-user %s: %w", name, err)
-	}
-	return respond.ExecUser{UID: uint32(uid), GID: uint32(gid)}, nil
-}
-
-// overflowID is the user and group that nobody is where no file says it: the
-// kernel's overflowuid.
-const overflowID = 65534
 
 // close ends the desks, then whoever sits at them.
 func (a *answerers) close() error {

@@ -9,6 +9,8 @@
 //   - answerers.go: who answers pings beside netstack, and what they are reached
 //     by. mcp.go: the server for agents.
 //   - reload.go: SIGHUP.
+//   - spawner.go: the process that may start others; the host itself may not.
+//     contain.go: how the host gives its privileges up.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, and what is served there.
@@ -28,6 +30,7 @@ import (
 	"syscall"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/hooks/respond/spawn"
 )
 
 // The exit statuses.
@@ -44,6 +47,13 @@ func run(args []string) int {
 	defer errs.close(stderrPatience)
 	if len(args) > 0 && args[0] == "explain" {
 		return runExplain(args[1:], errs)
+	}
+	if len(args) > 0 && args[0] == spawnCommand {
+		if err := spawn.Serve(args[1:]); err != nil {
+			fmt.Fprintln(errs, "netstackd:", oneLine(err))
+			return exitFailure
+		}
+		return exitOK
 	}
 	read := func() (*config.Config, error) { return config.Parse(args, os.Environ()) }
 	cfg, err := read()

@@ -116,12 +116,22 @@ type host struct {
 	injector *faults.Endpoint
 	// web is nil if nothing is served over HTTP.
 	web *serve.Server
+	// spawner is nil if nothing is ever started.
+	spawner *spawner
 }
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
 // stack. On an error nothing is left behind.
 func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	h := &host{}
+	if h.spawner, err = startSpawner(cfg); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && h.spawner != nil {
+			err = errors.Join(err, h.spawner.close())
+		}
+	}()
 	if h.web, err = openWeb(cfg, log); err != nil {
 		return nil, err
 	}
@@ -149,7 +159,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
 	if h.pipeline.answerers != nil {
 		h.pipeline.answerers.Connect(chain)
-		h.pipeline.answerers.web = h.web
+		h.pipeline.answerers.web, h.pipeline.answerers.spawner = h.web, h.spawner
 	}
 	host := stack.Config{
 		Link:        chain,
@@ -199,7 +209,8 @@ func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
 	h.endpoint.Wait()
 	var answered error
 	if h.pipeline.answerers != nil {
-		answered = h.pipeline.answerers.close()
+		answered = errors.Join(h.pipeline.answerers.close(), h.spawner.close())
+		h.spawner = nil
 	}
 	var served stack.Counters
 	if h.netstack != nil {

@@ -19,9 +19,10 @@
 //   - fifo.go: [FIFO], two named pipes. fifo_linux.go makes them,
 //     fifo_receive_linux.go hears commands, fifo_serve_linux.go brings answers
 //     and readers together.
-//   - exec.go, exec_linux.go: [Exec], a process without privileges.
+//   - exec.go, exec_linux.go: [Exec], a process that converses.
 //   - score.go: how an answerer has done.
 //   - reason.go: the reasons of what is lost.
 //
-// hooks/respond/mcp has an agent sit at a desk.
+// hooks/respond/spawn starts that process, without privileges; hooks/respond/mcp has
+// an agent sit at a desk.
 package respond

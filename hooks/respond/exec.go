@@ -1,25 +1,23 @@
 package respond
 
 import (
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"netstackd/hooks/respond/spawn"
 )
 
 // ExecConfig says what an Exec runs.
 type ExecConfig struct {
-	// Command is given to /bin/sh -c.
-	Command string
-	Desk    *Desk
-	Log     logrus.FieldLogger
-	// User is who runs it, if the process is root's.
-	User ExecUser
+	// Launch starts the command, with these standard streams, which stay the Exec's.
+	Launch func(stdin, stdout, stderr *os.File) (*spawn.Process, error)
+	Desk   *Desk
+	Log    logrus.FieldLogger
 	// Wait is how long READ waits; 0 means 30 seconds.
 	Wait time.Duration
 }
-
-// An ExecUser is a user and a group by their numbers.
-type ExecUser struct{ UID, GID uint32 }
 
 // How soon a command that has ended is started again: later each time, but for one
 // that ran for long.

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"netstackd/hooks/respond/spawn"
 )
 
 const (
@@ -26,7 +24,6 @@ const (
 
 // An Exec lets a process answer. It prints commands, lines, on its standard output,
 // and reads the answers from its standard input; its standard error is logged. It
-// runs without the privileges of this process, in a process group of its own, and
 // is started again when it ends.
 type Exec struct {
 	cfg     ExecConfig
@@ -47,33 +44,13 @@ func NewExec(c ExecConfig) (*Exec, error) {
 }
 
 // Start starts the process and who looks after it.
-func (e *Exec) Start() {
-	e.running.Go(func() {
-		// The thread gives up what the process must not have, and is ended with this
-		// goroutine, for it is not unlocked. The process ends with the thread.
-		runtime.LockOSThread()
-		restrain()
-		e.keep()
-	})
-}
+func (e *Exec) Start() { e.running.Go(e.keep) }
 
 // Close ends the process and its group, whatever they do, and waits for that.
 func (e *Exec) Close() error {
 	e.cancel()
 	e.running.Wait()
 	return nil
-}
-
-// restrain takes from the calling thread, and so from what it starts, every way to
-// come to a capability, capabilities(7), and every descriptor but the first three.
-// Who has no capability already may not give any up, and need not.
-func restrain() {
-	// What whoever started this process left open, or opened for it, is not for others.
-	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
-	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-	for c := uintptr(0); unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0) == nil; c++ {
-	}
 }
 
 // keep runs the process, again and again.
@@ -98,7 +75,7 @@ func (e *Exec) keep() {
 
 // A child is a process that runs, and this side's ends of its pipes.
 type child struct {
-	cmd          *exec.Cmd
+	process      *spawn.Process
 	in, out, err *os.File
 }
 
@@ -119,16 +96,11 @@ func (e *Exec) run() error {
 		stuck = e.converse(ctx, c, asked)
 	})
 	reading.Go(func() { e.report(c.err) })
-	ended := make(chan struct{})
-	go func() { defer close(ended); c.await() }()
-
-	err = e.watch(c, ended, broken, asked)
-	// What it started goes with it. Nobody else can have its number, for it is not
-	// waited for yet.
-	c.signal(syscall.SIGKILL)
-	<-ended
-	if end := c.cmd.Wait(); err == nil {
-		err = end
+	err = e.watch(c, c.process.Done(), broken, asked)
+	c.process.Signal(syscall.SIGKILL)
+	<-c.process.Done()
+	if err == nil {
+		err = c.process.Err()
 	}
 	cancel()
 	read := make(chan struct{})
@@ -146,47 +118,31 @@ func (e *Exec) run() error {
 }
 
 // start starts the process.
-func (e *Exec) start() (*child, error) {
-	cmd := exec.Command("/bin/sh", "-c", e.cfg.Command)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: e.cfg.User.UID, Gid: e.cfg.User.GID, Groups: []uint32{}}
-	}
-	c := &child{cmd: cmd}
-	var theirs []*os.File
+func (e *Exec) start() (_ *child, err error) {
+	c := &child{}
+	var theirs [3]*os.File
 	defer func() {
 		for _, f := range theirs {
-			f.Close()
+			if f != nil {
+				f.Close()
+			}
 		}
-	}()
-	pipe := func() (r, w *os.File, err error) {
-		if r, w, err = os.Pipe(); err != nil {
+		if err != nil {
 			c.close()
 			err = fmt.Errorf("start answerer: %w", err)
 		}
-		return r, w, err
-	}
-	r, w, err := pipe()
-	if err != nil {
+	}()
+	if theirs[0], c.in, err = os.Pipe(); err != nil {
 		return nil, err
 	}
-	cmd.Stdin, c.in = r, w
-	theirs = append(theirs, r)
-	if r, w, err = pipe(); err != nil {
+	if c.out, theirs[1], err = os.Pipe(); err != nil {
 		return nil, err
 	}
-	cmd.Stdout, c.out = w, r
-	theirs = append(theirs, w)
-	if r, w, err = pipe(); err != nil {
+	if c.err, theirs[2], err = os.Pipe(); err != nil {
 		return nil, err
 	}
-	cmd.Stderr, c.err = w, r
-	theirs = append(theirs, w)
-	if err := cmd.Start(); err != nil {
-		c.close()
-		return nil, fmt.Errorf("start answerer: %w", err)
-	}
-	return c, nil
+	c.process, err = e.cfg.Launch(theirs[0], theirs[1], theirs[2])
+	return c, err
 }
 
 // watch waits until the process has ended, or ought to. The error says why it
@@ -206,7 +162,7 @@ func (e *Exec) watch(c *child, ended, broken, asked <-chan struct{}) error {
 			}
 			return errors.New("it converses no more")
 		case <-e.ctx.Done():
-			c.signal(syscall.SIGTERM)
+			c.process.Signal(syscall.SIGTERM)
 			within(ended, endPatience)
 			return e.ctx.Err()
 		case <-asked:
@@ -295,18 +251,6 @@ func (e *Exec) report(from io.Reader) {
 		}
 	}
 }
-
-// await waits until the process has ended, and leaves it to be waited for.
-func (c *child) await() {
-	for {
-		if err := unix.Waitid(unix.P_PID, c.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
-}
-
-// signal signals the process and its group.
-func (c *child) signal(s syscall.Signal) { _ = syscall.Kill(-c.cmd.Process.Pid, s) }
 
 // close closes this side's ends of the pipes.
 func (c *child) close() {

@@ -16,6 +16,7 @@ import (
 
 	bt "netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/respond"
+	"netstackd/hooks/respond/spawn"
 )
 
 // A logbook is a log that can be looked at.
@@ -45,6 +46,25 @@ func (l *logbook) wait(t *testing.T, text string) {
 	}
 }
 
+// launch starts a spawner for a command, as nobody, and ends it with the test.
+func launch(t *testing.T, command string) func(stdin, stdout, stderr *os.File) (*spawn.Process, error) {
+	t.Helper()
+	s, err := spawn.Start(spawn.Config{
+		Args: []string{spawner}, Commands: []string{command}, User: spawn.User{UID: 65534, GID: 65534},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return func(stdin, stdout, stderr *os.File) (*spawn.Process, error) {
+		return s.Launch(0, stdin, stdout, stderr)
+	}
+}
+
 // startExec starts a command for a desk.
 func startExec(t *testing.T, b *bench, command string) *logbook {
 	t.Helper()
@@ -52,7 +72,7 @@ func startExec(t *testing.T, b *bench, command string) *logbook {
 	log := logrus.New()
 	log.SetOutput(book)
 	e, err := respond.NewExec(respond.ExecConfig{
-		Command: command, Desk: b.Desk, Log: log, User: respond.ExecUser{UID: 65534, GID: 65534}, Wait: 200 * time.Millisecond,
+		Launch: launch(t, command), Desk: b.Desk, Log: log, Wait: 200 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -164,14 +184,14 @@ func TestExecKilled(t *testing.T) {
 		}
 	}
 	b := newBench(t, respond.DeskConfig{})
+	t.Chdir(dir)
 	e, err := respond.NewExec(respond.ExecConfig{
-		Command: `trap '' TERM; echo $$ > pid1; (trap '' TERM; exec sh -c 'echo $$ > pid2; while :; do sleep 1; done') & while :; do sleep 1; done`,
-		Desk:    b.Desk, Log: silent(), User: respond.ExecUser{UID: 65534, GID: 65534},
+		Launch: launch(t, `trap '' TERM; echo $$ > pid1; (trap '' TERM; exec sh -c 'echo $$ > pid2; while :; do sleep 1; done') & while :; do sleep 1; done`),
+		Desk:   b.Desk, Log: silent(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(dir)
 	e.Start()
 	var pids []int
 	for _, name := range []string{"pid1", "pid2"} {

@@ -8,8 +8,8 @@ import "fmt"
 type Exec struct{}
 
 // NewExec is for Linux alone.
-func NewExec(c ExecConfig) (*Exec, error) {
-	return nil, fmt.Errorf("respond exec:%s: %w", c.Command, ErrUnsupported)
+func NewExec(ExecConfig) (*Exec, error) {
+	return nil, fmt.Errorf("respond exec: %w", ErrUnsupported)
 }
 
 // Start does nothing.

@@ -2,6 +2,7 @@ package respond_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -14,9 +15,20 @@ import (
 	"netstackd/hooks/byhand"
 	bt "netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/respond"
+	"netstackd/hooks/respond/spawn"
 )
 
+// spawner has this test binary be the spawner of its own tests.
+const spawner = "spawner"
+
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == spawner {
+		if err := spawn.Serve(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	refs.SetLeakMode(refs.LeaksPanic)
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		refs.DoLeakCheck() // panics
