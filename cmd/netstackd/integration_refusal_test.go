@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -93,6 +94,15 @@ var refusals = []refusal{
 	{name: "kernel's own address over IPv6", status: 1, args: []string{"-addr", "fd00:2::9/64"},
 		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "fd00:2::9/128") }},
 	{name: "device name in use", status: 1, args: []string{"-addr", prefix4, "-tun", "lo"}},
+	{name: "user that is not there", status: 1, args: []string{"-addr", prefix4, "-user", "no-such-user"}},
+	{name: "capture in another's directory", status: 1, args: []string{"-addr", prefix4, "-log-level", "error", "-pcapng", "/tmp/netstackd-test-other/f.pcapng", "-pcapng-rotate", "1MB"},
+		prepare: func(t *testing.T, _ *exec.Cmd) {
+			const dir = "/tmp/netstackd-test-other"
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chown(dir, 65534, 65534)); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	{name: "no privilege", status: 1, args: []string{"-addr", prefix4},
 		prepare: func(_ *testing.T, cmd *exec.Cmd) {
 			cmd.SysProcAttr = nobody()

@@ -132,20 +132,24 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 			err = errors.Join(err, h.spawner.close())
 		}
 	}()
-	if h.web, err = openWeb(cfg, log); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil && h.web != nil {
-			err = errors.Join(err, h.web.Close())
-		}
-	}()
 	h.device, err = link.Open(link.Config{
 		Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log,
 	})
 	if err != nil {
 		return nil, err
 	}
+	// From here on what is made is the user's whom it becomes.
+	if err = becomeUser(cfg); err != nil {
+		return nil, errors.Join(err, h.device.Close())
+	}
+	if h.web, err = openWeb(cfg, log); err != nil {
+		return nil, errors.Join(err, h.device.Close())
+	}
+	defer func() {
+		if err != nil && h.web != nil {
+			err = errors.Join(err, h.web.Close())
+		}
+	}()
 	h.endpoint, err = link.NewEndpoint(h.device, link.Options{Log: log, Offload: cfg.Offload, BusyPoll: cfg.BusyPoll})
 	if err != nil {
 		return nil, errors.Join(err, h.device.Close())
@@ -184,6 +188,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if err == nil {
 		// The kernel's side comes last: its first packet finds a host.
 		err = h.device.Up()
+	}
+	if err == nil {
+		err = enterContainment(cfg, log)
 	}
 	if err == nil && h.web != nil {
 		h.web.Start()

@@ -7,8 +7,7 @@ import (
 	"netstackd/cmd/netstackd/internal/serve"
 )
 
-// openWeb makes the HTTP server, if there is to be one, before anything else
-// is made that an address in use would take down again. It is not started.
+// openWeb makes the HTTP server, if there is to be one. It is not started.
 func openWeb(cfg *config.Config, log logrus.FieldLogger) (*serve.Server, error) {
 	if cfg.HTTP == (serve.Address{}) {
 		return nil, nil

@@ -81,6 +81,11 @@ type Config struct {
 	HTTP          serve.Address
 	HTTPTokenFile string
 
+	// Contain says to give up, once the host is up, what it does not need. User is
+	// whom to become before that; empty: nobody else.
+	Contain bool
+	User    string
+
 	LogLevel logrus.Level
 	LogJSON  bool
 
@@ -120,6 +125,7 @@ func defaults() Config {
 		Connections: stack.DefaultConnections,
 		Respond:     respond.Netstack,
 		Guard:       guard.Mode{On: true},
+		Contain:     true,
 		TraceFormat: trace.Text,
 		TraceOut:    "-",
 		Sample:      1,

@@ -4,8 +4,8 @@
 //
 //   - config.go: [Config] and its defaults.
 //   - settings.go: what a setting is: name, help, parsing and printing, in one table.
-//     settings_host.go, respond.go, settings_trace.go, http.go, invocation.go: the
-//     table. Whoever adds a setting adds it there and nowhere else.
+//     settings_host.go, respond.go, settings_trace.go, http.go, settings_contain.go,
+//     invocation.go: the table. Whoever adds a setting adds it there and nowhere else.
 //   - parse.go: [Parse], the flags, and what takes more than one setting to check.
 //     environment.go: variables. file.go: the file.
 //   - text.go: a Config as such a file.

@@ -97,7 +97,7 @@ func TestParse(t *testing.T) {
 		c := Config{
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
 			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
-			Services: all, Respond: "netstack", Guard: guard.Mode{On: true}, Connections: 1024,
+			Services: all, Respond: "netstack", Guard: guard.Mode{On: true}, Contain: true, Connections: 1024,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)

@@ -161,6 +161,8 @@ var refusals = []refusal{
 	{"-send-bad-replies maybe", after("-respond", "fifo:/tmp", "-send-bad-replies=maybe")},
 	{"-exec-user of nobody", after("-exec-user", "nobody")},
 	{"-exec-user nobody", after("-respond", "exec:true", "-exec-user", "")},
+	{"-contain maybe", after("-contain", "maybe")},
+	{"-user nobody named", after("-user", "")},
 	{"-tun-fd", after("-tun-fd", "3")},
 	{"-no-configure", after("-no-configure")},
 	{"-connections of none", after("-connections", "0")},
