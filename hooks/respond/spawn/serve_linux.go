@@ -27,7 +27,7 @@ func Serve(commands []string) error {
 	}
 	unix.CloseOnExec(socket)
 	if kind, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_SEQPACKET {
-		return errors.New("spawn: it is netstackd that starts this command, for -respond exec:")
+		return errors.New("spawn: netstackd itself starts this command, where exec answers pings")
 	}
 	if err := send(socket, message{word: wordReady}); err != nil {
 		return fmt.Errorf("spawn: %w", err)
