@@ -12,7 +12,12 @@ func containSettings() []setting {
 				d.Contain = s == "on"
 				return oneOf(s, "on", "off")
 			},
-			get: func(c *Config) []string { return one(onOff(c.Contain)) },
+			get: func(c *Config) []string {
+				if c.Contain {
+					return one("on")
+				}
+				return one("off")
+			},
 		}, {
 			name: "user", takes: "USER",
 			help: "become this user once the device is made, if started by root (default: stay)",
