@@ -11,7 +11,7 @@
 //   - reload.go: SIGHUP.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
-//   - web.go: the HTTP server, and what is served there.
+//   - web.go: the HTTP server, what is served there, and whether the host is ready.
 //   - check.go: -check-config.
 //   - procs.go: how many cores it takes.
 //   - explain.go: the command that explains packets without a device.
