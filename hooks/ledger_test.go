@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -97,7 +98,9 @@ func TestVerdicts(t *testing.T) {
 	if _, err := e.WritePackets(l); err != nil {
 		t.Fatal(err)
 	}
-	ledger.Judge([]wire.Check{{Verdict: wire.Absent}, {Verdict: wire.Partial}, {Verdict: wire.OK}})
+	ledger.Judge([]wire.Check{
+		{Layer: wire.LayerUDP, Verdict: wire.Absent}, {Layer: wire.LayerTCP, Verdict: wire.Partial}, {Layer: wire.LayerICMPv6, Verdict: wire.OK},
+	})
 	totals := ledger.Totals()
 	want := map[wire.Verdict]uint64{wire.OK: 3, wire.Bad: 1, wire.Absent: 1, wire.Partial: 1}
 	if diff := cmp.Diff(want, totals.Verdicts); diff != "" {
@@ -131,5 +134,58 @@ func TestDropReasons(t *testing.T) {
 		if line := reasons[name]; line == "" || strings.Contains(line, "\n") {
 			t.Errorf("%s is documented as %q, want one line", name, line)
 		}
+	}
+}
+
+// TestDetails: packets are counted by what they are, checksums by their layer and
+// drops by direction and fate; fragments count for their protocol, and what is no
+// IP for none.
+func TestDetails(t *testing.T) {
+	ledger := newLedger()
+	e := hooks.New(newChild(), ledger, hooks.Options{})
+	e.Attach(&netstack{})
+	fragment := func(protocol byte) []byte {
+		b := packet("fragments")
+		b[7], b[9] = 1, protocol // at offset 8
+		return b
+	}
+	six := make([]byte, 40)
+	six[0], six[6] = 0x60, wire.ProtocolICMPv6
+	for _, b := range [][]byte{
+		fragment(wire.ProtocolTCP), fragment(wire.ProtocolUDP), fragment(wire.ProtocolICMPv4), fragment(wire.ProtocolICMPv6),
+		six, {0x50}, {},
+	} {
+		deliver(t, e, b)
+	}
+	ledger.Settle(hooks.Inbound, hooks.Guarded, reasonTest)
+	ledger.Settle(hooks.Inbound, hooks.Dropped, reasonTest)
+	ledger.Settle(hooks.Outbound, hooks.Dropped, reasonTest)
+	d := ledger.Details()
+	got := map[string]uint64{}
+	for _, k := range d.Packets {
+		if k.Packets > 0 {
+			got[fmt.Sprintf("%s %d %s", k.Direction, k.Version, k.Protocol)] = k.Packets
+		}
+	}
+	for _, c := range d.Checksums {
+		if c.N > 0 {
+			got[fmt.Sprintf("%s %s", c.Layer, c.Verdict)] = c.N
+		}
+	}
+	for _, f := range d.Fates {
+		if f.N > 0 && f.Fate != hooks.Delivered {
+			got[fmt.Sprintf("%s %s %s", f.Direction, f.Fate, f.Reason)] = f.N
+		}
+	}
+	want := map[string]uint64{
+		"in 4 tcp": 1, "in 4 udp": 1, "in 4 icmpv4": 1, "in 4 other": 1, "in 6 icmpv6": 1, "in 0 other": 2,
+		"ipv4 bad":                 4,
+		"in guarded " + reasonTest: 1, "in dropped " + reasonTest: 1, "out dropped " + reasonTest: 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if drops := ledger.Totals().Drops[reasonTest]; drops != 3 {
+		t.Errorf("%d drops in all, want 3", drops)
 	}
 }

@@ -94,6 +94,14 @@ type State struct {
 	Missing []Address
 }
 
+// Statistics is what the kernel counts of a device.
+type Statistics struct {
+	// QueueLen is how many packets for netstack may wait in the device's queue,
+	// and TxDropped how many found it full, or the device without a reader.
+	QueueLen  int
+	TxDropped uint64
+}
+
 // Stater is what a tun.Device given to Wrap may implement to be asked for its
 // state; without it only the MTU is known.
 type Stater interface {

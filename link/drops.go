@@ -2,6 +2,7 @@ package link
 
 import (
 	"maps"
+	"math/bits"
 	"sync/atomic"
 )
 
@@ -55,14 +56,26 @@ func DropReasons() map[string]string {
 type Counters struct {
 	InPackets, InBytes   uint64 // handed to netstack
 	OutPackets, OutBytes uint64 // written to the device
+	// InSizes and OutSizes count the same packets by their length: element i those
+	// of up to 2^i bytes and over half of that. What is longer than the MTU is a
+	// super-segment.
+	InSizes, OutSizes [SizeBounds]uint64
 	// Drops counts by reason name what was neither, see DropReasons. Reasons
 	// that did not occur are left out.
 	Drops map[string]uint64
 }
 
+// SizeBounds is how many lengths are told apart: 2^16 bytes is more than any
+// packet has.
+const SizeBounds = 17
+
+// sizeOf is the place of a packet's length in Counters.InSizes.
+func sizeOf(bytes int) int { return min(bits.Len(uint(max(bytes, 1)-1)), SizeBounds-1) }
+
 // counters are Counters while they move.
 type counters struct {
-	inPackets, inBytes, outPackets, outBytes atomic.Uint64
+	inBytes, outBytes atomic.Uint64
+	inSizes, outSizes [SizeBounds]atomic.Uint64
 
 	drops [numReasons]atomic.Uint64
 
@@ -70,12 +83,12 @@ type counters struct {
 }
 
 func (c *counters) in(bytes int) {
-	c.inPackets.Add(1)
+	c.inSizes[sizeOf(bytes)].Add(1)
 	c.inBytes.Add(uint64(bytes))
 }
 
 func (c *counters) out(bytes int) {
-	c.outPackets.Add(1)
+	c.outSizes[sizeOf(bytes)].Add(1)
 	c.outBytes.Add(uint64(bytes))
 }
 
@@ -85,11 +98,14 @@ func (c *counters) drop(r reason) (first bool) { return c.drops[r].Add(1) == 1 }
 
 func (c *counters) snapshot() Counters {
 	s := Counters{
-		InPackets:  c.inPackets.Load(),
-		InBytes:    c.inBytes.Load(),
-		OutPackets: c.outPackets.Load(),
-		OutBytes:   c.outBytes.Load(),
-		Drops:      make(map[string]uint64),
+		InBytes:  c.inBytes.Load(),
+		OutBytes: c.outBytes.Load(),
+		Drops:    make(map[string]uint64),
+	}
+	for i := range s.InSizes {
+		s.InSizes[i], s.OutSizes[i] = c.inSizes[i].Load(), c.outSizes[i].Load()
+		s.InPackets += s.InSizes[i]
+		s.OutPackets += s.OutSizes[i]
 	}
 	for r := range c.drops {
 		s.Drops[reason(r).String()] = c.drops[r].Load()

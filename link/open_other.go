@@ -26,3 +26,6 @@ func (d *Device) Up() error {
 func (d *Device) keepAddresses(string) {}
 
 func (d *Device) kernelState() (State, error) { return State{}, errors.ErrUnsupported }
+
+// Statistics fails: there are none here.
+func (d *Device) Statistics() (Statistics, error) { return Statistics{}, errors.ErrUnsupported }

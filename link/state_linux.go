@@ -90,3 +90,19 @@ func (d *Device) missing(l netlink.Link) ([]Address, error) {
 	}
 	return missing, nil
 }
+
+// Statistics asks the kernel what it has counted of the device, by index.
+func (d *Device) Statistics() (Statistics, error) {
+	if d.closing.Load() {
+		return Statistics{}, fmt.Errorf("read statistics of %s: %w", d.name, os.ErrClosed)
+	}
+	l, err := netlink.LinkByIndex(d.index)
+	if err != nil {
+		return Statistics{}, fmt.Errorf("read statistics of %s: %w", d.name, err)
+	}
+	st := Statistics{QueueLen: l.Attrs().TxQLen}
+	if counted := l.Attrs().Statistics; counted != nil {
+		st.TxDropped = counted.TxDropped
+	}
+	return st, nil
+}

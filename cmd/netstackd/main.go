@@ -13,7 +13,7 @@
 //     contain.go: how the host gives its privileges up.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
-//   - web.go: the HTTP server, and what is served there.
+//   - web.go: the HTTP server, what is served there, and whether the host is ready.
 //   - check.go: -check-config.
 //   - procs.go: how many cores it takes.
 //   - explain.go: the command that explains packets without a device.

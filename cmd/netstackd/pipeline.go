@@ -215,9 +215,25 @@ func (p *pipeline) start() {
 // close settles what is open, once no packet moves any more, and writes the
 // summary, which it returns. drops are those that others counted, by reason.
 func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
-	var compared compare.Counts
 	if p.comparer != nil {
 		p.comparer.Close()
+	}
+	s := p.summary(drops...)
+	var err error
+	if p.capture != nil {
+		err = p.capture.Close(tracePatience)
+	}
+	if p.recorder != nil {
+		err = errors.Join(err, p.recorder.Close(s, tracePatience), p.closeTrace())
+	}
+	return s, err
+}
+
+// summary is what there is to say so far. drops are those that others counted, by
+// reason.
+func (p *pipeline) summary(drops ...map[string]uint64) *trace.Summary {
+	var compared compare.Counts
+	if p.comparer != nil {
 		compared = p.comparer.Counts()
 	}
 	s := summarize(p.ledger.Totals(), compared)
@@ -233,14 +249,10 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 		s.Answerers = p.answerers.Scorecards()
 	}
 	maps.DeleteFunc(s.Elsewhere, func(_ string, n uint64) bool { return n == 0 })
-	var err error
-	if p.capture != nil {
-		err = p.capture.Close(tracePatience)
-	}
 	if p.recorder != nil {
-		err = errors.Join(err, p.recorder.Close(s, tracePatience), p.closeTrace())
+		s.TraceLost = p.recorder.Lost()
 	}
-	return s, err
+	return s
 }
 
 // closeTrace closes the trace's output, unless it is one of the process.

@@ -63,7 +63,8 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	announce(log, cfg, h.device.Name())
 
 	var cause error
-	for down := false; !down; {
+	down := ""
+	for down == "" {
 		select {
 		case <-hangups:
 			cfg = h.reload(cfg, read, log)
@@ -74,8 +75,13 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 			log.Info("the agent has gone: going down")
 		case <-h.endpoint.Done():
 			cause = h.endpoint.Err()
+			down = "the device is gone: the host is going down"
+			continue
 		}
-		down = true
+		down = "the host is going down"
+	}
+	if h.web != nil {
+		h.web.GoDown(down)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -123,7 +129,7 @@ type host struct {
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
 // stack. On an error nothing is left behind.
 func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
-	h := &host{}
+	h, ready := &host{}, &readiness{}
 	if h.spawner, err = startSpawner(cfg); err != nil {
 		return nil, err
 	}
@@ -142,7 +148,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	if err = becomeUser(cfg); err != nil {
 		return nil, errors.Join(err, h.device.Close())
 	}
-	if h.web, err = openWeb(cfg, log); err != nil {
+	if h.web, err = openWeb(cfg, log, ready); err != nil {
 		return nil, errors.Join(err, h.device.Close())
 	}
 	defer func() {
@@ -150,6 +156,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 			err = errors.Join(err, h.web.Close())
 		}
 	}()
+	if h.web != nil {
+		h.web.Start()
+	}
 	h.endpoint, err = link.NewEndpoint(h.device, link.Options{Log: log, Offload: cfg.Offload, BusyPoll: cfg.BusyPoll})
 	if err != nil {
 		return nil, errors.Join(err, h.device.Close())
@@ -193,7 +202,8 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		err = enterContainment(cfg, log)
 	}
 	if err == nil && h.web != nil {
-		h.web.Start()
+		h.showOver(h.web)
+		ready.device.Store(h.device)
 		log.WithField("address", h.web.Addr()).Info("HTTP is served")
 	}
 	if err != nil {
@@ -203,14 +213,16 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	return h, nil
 }
 
-// takeDown ends everything: who asks from outside first, then the packets in the
-// order in which they stop: first none come in, then none are made, then what the
-// hooks hold is settled and written.
-func (h *host) takeDown(log *logrus.Logger) (*trace.Summary, error) {
-	var err error
+// takeDown ends everything: the packets in the order in which they stop: first
+// none come in, then none are made, then what the hooks hold is settled and
+// written. Who asks over HTTP is told so until all is done.
+func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 	if h.web != nil {
-		err = h.web.Close()
-		h.web = nil
+		h.web.GoDown("the host is going down")
+		defer func() {
+			err = errors.Join(err, h.web.Close())
+			h.web = nil
+		}()
 	}
 	h.endpoint.Attach(nil)
 	h.endpoint.Wait()

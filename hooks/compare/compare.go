@@ -88,6 +88,8 @@ type Comparer struct {
 	// outward puts fragmented replies together.
 	outward byhand.Reassembler
 	counts  Counts
+	// latencies are those of the replies, by who gave them.
+	latencies map[string]*Latencies
 	// forgot is when a request was last forgotten for lack of room.
 	forgot time.Time
 
@@ -109,7 +111,7 @@ func New(cfg Config) *Comparer {
 		cfg.Now = time.Now
 	}
 	return &Comparer{
-		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}),
+		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}), latencies: map[string]*Latencies{},
 		others: others{bySeq: map[uint64]*request{}, done: queue{kind: byAge}},
 	}
 }

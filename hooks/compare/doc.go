@@ -8,6 +8,7 @@
 //     the tracer is told of each packet once its fate is settled.
 //   - pending.go: the requests that wait for their reply, in bounded number.
 //   - answers.go: the replies that another than netstack gives.
+//   - latency.go: [Latencies], how long replies took.
 //   - late.go: datagrams whose fragments never all came, and the error about them.
 //   - key.go: what reply is this, and to what: an echo reply to an echo, an
 //     ICMP error to what it quotes, a segment to its connection's.

@@ -183,6 +183,9 @@ func (c *Comparer) count(e *trace.Comparison) {
 	case trace.Unexpected:
 		c.counts.Unexpected++
 	}
+	if e.Replied && e.Request != 0 {
+		c.measure(e)
+	}
 	c.seq++
 	e.Seq = c.seq
 	c.cfg.Tracer.Compare(e)

@@ -13,11 +13,12 @@ import (
 // A Scorecard is how an answerer has done so far.
 type Scorecard = trace.Scorecard
 
-// The latencies that a score tells apart, in nanoseconds, with three digits.
+// The latencies that a score tells apart, in nanoseconds, with two digits: the
+// histogram is copied while the packets' way may wait.
 const (
 	shortestLatency = 1
 	longestLatency  = int64(time.Hour)
-	latencyDigits   = 3
+	latencyDigits   = 2
 )
 
 // A score counts how an answerer does. It is safe for concurrent use.
@@ -82,11 +83,9 @@ func (s *score) unasked() {
 
 // card returns a copy of the counts.
 func (s *score) card() Scorecard {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.counts
-	c.Wrong = maps.Clone(c.Wrong)
-	if h := s.latency; h != nil {
+	c, latencies := s.copy()
+	if latencies != nil {
+		h := hdrhistogram.Import(latencies)
 		us := func(ns int64) float64 { return float64(ns) / 1e3 }
 		c.Latency = &trace.Latency{
 			P50: us(h.ValueAtPercentile(50)), P90: us(h.ValueAtPercentile(90)),
@@ -94,4 +93,16 @@ func (s *score) card() Scorecard {
 		}
 	}
 	return c
+}
+
+// copy returns copies of what mu guards, nil for latencies if there are none.
+func (s *score) copy() (Scorecard, *hdrhistogram.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts
+	c.Wrong = maps.Clone(c.Wrong)
+	if s.latency == nil {
+		return c, nil
+	}
+	return c, s.latency.Export()
 }

@@ -8,5 +8,6 @@
 //   - listen.go: the listener; unix sockets are the owner's alone, and what is
 //     in a socket's place is not removed if it is none. listen_linux.go,
 //     listen_other.go: how a socket's mode is set.
-//   - server.go: [Server], its limits, its start and its end.
+//   - server.go: [Server], its limits, its start and its end; /healthz and /readyz.
+//   - show.go: what is shown as JSON; profiles, one at a time.
 package serve

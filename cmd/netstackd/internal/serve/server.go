@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -38,6 +39,9 @@ const (
 // Config says what to serve.
 type Config struct {
 	Address Address
+	// Ready says why the host does not answer, or nothing while it does. It is
+	// called for each request of /readyz, at once from many goroutines.
+	Ready func() string
 	// TokenFile names the file whose token clients must show; empty: none.
 	// Without one only this machine may reach the address.
 	TokenFile string
@@ -52,6 +56,10 @@ type Server struct {
 	mux      *http.ServeMux
 	log      logrus.FieldLogger
 
+	// ready is why the host is not ready, an empty string once it is.
+	ready func() string
+	// down is why it will not be again, once it goes down.
+	down atomic.Pointer[string]
 	// end cancels the context of every request.
 	end context.CancelFunc
 	// ended gets what Serve returned; nil until Start.
@@ -59,12 +67,12 @@ type Server struct {
 }
 
 // New opens the listener and reads the token. It starts nothing: clients that
-// connect now are served from Start on. /healthz answers from then on.
+// connect now are served from Start on. /healthz and /readyz answer from then on.
 func New(c Config) (*Server, error) {
 	if c.TokenFile == "" && !c.Address.Local() {
 		return nil, fmt.Errorf("listen on %s: other machines can reach it: give -http-token-file too", c.Address)
 	}
-	s := &Server{mux: http.NewServeMux(), log: c.Log}
+	s := &Server{mux: http.NewServeMux(), ready: c.Ready, log: c.Log}
 	var handler http.Handler = s.mux
 	if c.TokenFile != "" {
 		t, err := readToken(c.TokenFile)
@@ -94,7 +102,33 @@ func New(c Config) (*Server, error) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	})
+	s.mux.HandleFunc("GET /readyz", s.readyz)
 	return s, nil
+}
+
+// readyz says whether the host answers, and if not, why.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	why := ""
+	if s.ready != nil {
+		why = s.ready()
+	}
+	if down := s.down.Load(); down != nil {
+		why = *down
+	}
+	if why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "ready")
+}
+
+// GoDown says that the host goes down, and why: /readyz tells it from now on, the
+// first reason of several, and the context of every request ends. The server still
+// serves, until Close.
+func (s *Server) GoDown(why string) {
+	s.down.CompareAndSwap(nil, &why)
+	s.end()
 }
 
 // Handle serves a pattern of http.ServeMux with h. The context of its requests
