@@ -3,8 +3,8 @@
 // say. Each harm has a reason of its own, and each mend a name, so that traces and
 // counts say what was done and why.
 //
-// A mend changes a packet on its way, or ends it. The hooks behind see what netstack
-// made, unmended, and what was done about it. Packets that need no mend pass as
+// A mend changes a packet on its way, or ends it. The hooks behind see what came
+// and what netstack made, unmended, and what was done about it. Packets that need no mend pass as
 // they are.
 //
 // # Tour
@@ -14,5 +14,7 @@
 //     longer than any datagram panics the process inside gVisor.
 //   - mends.go: [Mend], the list of them, and [ParseMode], which leaves some out.
 //   - outbound.go: the mends of what netstack sends.
+//   - inbound.go: those of what it gets: options.go of IPv4 options, syn.go of the
+//     beginning of a TCP connection.
 //   - reason.go: the closed list of reasons.
 package guard

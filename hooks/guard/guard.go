@@ -28,13 +28,18 @@ func New(c Config) *Guard {
 	return g
 }
 
-// Inbound drops a packet that would harm netstack.
+// Inbound drops a packet that would harm netstack, and mends what is to be mended
+// of any other.
 func (g *Guard) Inbound(p *hooks.Packet) {
 	if p.Stopped() {
 		return
 	}
 	if reason := g.harm(p); reason != "" {
 		p.Drop(hooks.Guarded, reason)
+		return
+	}
+	if g.mends != 0 {
+		g.mendInbound(p)
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 	mendClassEError
 	mendErrorAboutFragment
 	mendZeroDestination
+	mendIgnoredOptions
+	mendResetWithSyn
+	mendDefaultMSS
 
 	all = 1<<iota - 1
 )
@@ -38,6 +41,9 @@ var list = [...]Mend{
 	{"class-e-error", "withholds an ICMPv4 error to a class E address, 240.0.0.0/4", "RFC 1122 §3.2.2"},
 	{"error-about-fragment", "withholds an ICMPv4 error about a fragment that is not the first", "RFC 1122 §3.2.2"},
 	{"zero-destination", "withholds what goes to 0.0.0.0/8 or ::", "RFC 1122 §3.2.1.3, RFC 4291 §2.5.2"},
+	{"ignored-options", "has netstack ignore a router alert with a reserved value, and an unknown option that comes twice, in ICMPv4 and TCP", "RFC 2113 §2.1, RFC 1122 §3.2.1.8"},
+	{"reset-with-syn", "has netstack see a reset with SYN as a reset alone, which a port that listens ignores", "RFC 9293 §3.10.7.2"},
+	{"default-mss", "gives an IPv6 SYN without a maximum segment size that of 1,220 bytes, which it means", "RFC 9293 §3.7.1"},
 }
 
 // List returns all mends.

@@ -1,0 +1,19 @@
+package guard
+
+import (
+	"netstackd/hooks"
+	"netstackd/hooks/wire"
+)
+
+// mendInbound mends what netstack is about to get.
+func (g *Guard) mendInbound(p *hooks.Packet) {
+	if !p.Problem.IsZero() {
+		return
+	}
+	if p.Version == 4 && p.IPv4.HasOptions() && g.mends.has(mendIgnoredOptions) {
+		ignoreOptions(p)
+	}
+	if p.Upper == wire.LayerTCP && p.TCP.Flags&wire.TCPSyn != 0 && !p.Fragment.IsFragment() {
+		g.mendSyn(p)
+	}
+}

@@ -1,0 +1,133 @@
+package guard_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"netstackd/hooks"
+	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/wire"
+)
+
+var inboundMendings = []mending{
+	{
+		name: "router alert with a reserved value", mend: "ignored-options",
+		in:   [][]byte{ping4(byhandtest.IPv4{Options: []byte{148, 4, 0, 1}})},
+		bare: icmp4(12), mended: icmp4(0),
+	},
+	{
+		name: "an unknown option twice", mend: "ignored-options",
+		in:   [][]byte{ping4(byhandtest.IPv4{Options: []byte{25, 4, 0, 0, 25, 4, 0, 0}})},
+		bare: icmp4(12), mended: icmp4(0),
+	},
+	{
+		name: "an unknown option twice, in fragments", mend: "ignored-options",
+		in: [][]byte{
+			byhandtest.Fragment(headerWith(1, []byte{25, 4, 0, 0, 25, 4, 0, 0}), echo[:16], 1, 0, true),
+			byhandtest.Fragment(headerWith(1, nil), echo[16:], 1, 16, false),
+		},
+		bare: func(*testing.T, [][]byte) {}, mended: icmp4(0),
+	},
+}
+
+var echo = byhandtest.Echo{ID: 1, Seq: 2, Data: byhandtest.Data(56)}.Request4()
+
+func TestInboundMends(t *testing.T) { testMends(t, inboundMendings) }
+
+// TestResetWithSyn: netstack answers a reset with SYN and ACK to a port that
+// listens, and does not if it is mended.
+func TestResetWithSyn(t *testing.T) {
+	segment := byhandtest.TCP{SrcPort: 1234, DstPort: 7, Seq: 1, Ack: 2, Flags: byhandtest.Syn | byhandtest.Ack | byhandtest.Rst}.Packet(peer4, host4)
+	for _, test := range []struct {
+		without []string
+		wait    time.Duration
+		resets  int
+	}{{[]string{"reset-with-syn"}, 5 * time.Second, 1}, {nil, 50 * time.Millisecond, 0}} {
+		n, _ := newNetstack(t, strict(t, test.without...))
+		if err := n.Listen([]uint16{7}, nil); err != nil {
+			t.Fatal(err)
+		}
+		n.Inbound(segment)
+		var out [][]byte
+		// Netstack takes segments in its own time.
+		for deadline := time.Now().Add(test.wait); len(out) == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+			out = n.Outbound()
+		}
+		if len(out) != test.resets {
+			t.Errorf("without %q: sent % x", test.without, out)
+		}
+	}
+}
+
+// TestDefaultMSS: a SYN over IPv6 gets the option that it means, with its
+// checksums, whole or partial; one that has it, or no room, passes as it is.
+func TestDefaultMSS(t *testing.T) {
+	syn := byhandtest.TCP{SrcPort: 1234, DstPort: 7, Seq: 1, Flags: byhandtest.Syn, Options: []byte{1, 3, 3, 7, 4, 2, 1, 1}}
+	with, full, ack := syn, syn, syn
+	with.Options = []byte{1, 1, 2, 4, 5, 160, 1, 1}
+	full.Options = bytes.Repeat([]byte{1}, 40)
+	ack.Flags |= byhandtest.Ack
+	for name, test := range map[string]struct {
+		packet []byte
+		o      wire.Offload
+		mended bool
+	}{
+		"without":                  {syn.Packet(peer6, host6), wire.Offload{}, true},
+		"without, partial":         {byhandtest.Partial(syn.Packet(peer6, host6)), wire.Offload{Partial: true}, true},
+		"with":                     {with.Packet(peer6, host6), wire.Offload{}, false},
+		"no room":                  {full.Packet(peer6, host6), wire.Offload{}, false},
+		"acknowledged":             {ack.Packet(peer6, host6), wire.Offload{}, false},
+		"IPv4, where 536 is right": {syn.Packet(peer4, host4), wire.Offload{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p hooks.Packet
+			p.SetOffloaded(hooks.Inbound, test.packet, test.o, time.Now())
+			strict(t).Inbound(&p)
+			b := p.Instead()
+			if (b != nil) != test.mended || p.Stopped() {
+				t.Fatalf("mended into % x, mends %v", b, p.Mends())
+			}
+			if b == nil {
+				return
+			}
+			var got hooks.Packet
+			got.SetOffloaded(hooks.Inbound, b, test.o, time.Now())
+			options := b[got.Payload+20 : got.Payload+got.TCP.DataOffset]
+			if !got.Problem.IsZero() || !bytes.Equal(options, append([]byte{2, 4, 4, 196}, syn.Options...)) {
+				t.Errorf("options % x, problem %v", options, got.Problem)
+			}
+			for _, c := range got.Checks() {
+				if c.Verdict != wire.OK && c.Verdict != wire.Partial {
+					t.Errorf("checksum %+v", c)
+				}
+			}
+		})
+	}
+}
+
+// TestMendSpoils: a mend does not make a wrong checksum right.
+func TestMendSpoils(t *testing.T) {
+	for _, b := range [][]byte{
+		byhandtest.TCP{SrcPort: 1234, DstPort: 7, Flags: byhandtest.Syn, Spoil: 1}.Packet(peer6, host6),
+		byhandtest.TCP{SrcPort: 1234, DstPort: 7, Flags: byhandtest.Syn | byhandtest.Rst, Spoil: 1}.Packet(peer4, host4),
+	} {
+		var p, got hooks.Packet
+		p.Set(hooks.Inbound, b, time.Now())
+		strict(t).Inbound(&p)
+		if p.Instead() == nil {
+			t.Fatal("not mended")
+		}
+		got.Set(hooks.Inbound, p.Instead(), time.Now())
+		bad := 0
+		for _, c := range got.Checks() {
+			if c.Verdict == wire.Bad {
+				bad++
+			}
+		}
+		if bad != 1 {
+			t.Errorf("checks %+v", got.Checks())
+		}
+	}
+}
