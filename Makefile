@@ -18,7 +18,8 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 # command:package, as Debian names the packages. The first two are for the race
 # detector, the rest drive the daemon from outside.
 TOOLS := gcc:gcc /usr/include/stdlib.h:libc6-dev ping:iputils-ping ip:iproute2 \
-	tcpdump:tcpdump tshark:tshark iperf3:iperf3 nmap:nmap nc:netcat-openbsd curl:curl python3:python3
+	tcpdump:tcpdump tshark:tshark iperf3:iperf3 nmap:nmap nc:netcat-openbsd curl:curl python3:python3 \
+	systemd-analyze:systemd
 # The tools of TOOLS that are not here, as packages. iproute2 and tcpdump live
 # in sbin on some systems.
 MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \

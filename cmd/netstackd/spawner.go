@@ -76,12 +76,24 @@ func execUser(name string) (spawn.User, error) {
 	}
 	uid, gid, err := lookUpUser(name)
 	switch {
-	case err == nil:
-		return spawn.User{UID: uid, GID: gid}, nil
-	case !given:
-		return spawn.User{UID: overflowID, GID: overflowID}, nil
+	case err != nil && given:
+		return spawn.User{}, fmt.Errorf("respond exec: -exec-user %s: %w", name, err)
+	case err != nil:
+		uid, gid = overflowID, overflowID
 	}
-	return spawn.User{}, fmt.Errorf("respond exec: -exec-user %s: %w", name, err)
+	if !given && alone() {
+		return spawn.User{Stay: true}, nil
+	}
+	return spawn.User{UID: uid, GID: gid}, nil
+}
+
+// alone reports whether there is nobody else to become: in a user namespace of one
+// user, such as unshare -r makes, who is that of whoever made it, outside
+// (user_namespaces(7)).
+func alone() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	fields := strings.Fields(string(text))
+	return err == nil && len(fields) == 3 && fields[2] == "1"
 }
 
 // overflowID is the user and group that nobody is where no file says it: the

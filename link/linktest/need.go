@@ -15,6 +15,8 @@ var debianPackage = map[string]string{
 	"nc":   "netcat-openbsd",
 	"ping": "iputils-ping",
 	"ss":   "iproute2",
+
+	"systemd-analyze": "systemd",
 }
 
 // NeedTools skips the test when one of the named programs is not in PATH, and
