@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -43,6 +44,8 @@ type pipeline struct {
 	selector *trace.Selector
 	// verifier is nil without receive offload.
 	verifier *verify.Verifier
+	// guard is nil if there is none.
+	guard *guard.Guard
 	// comparer is nil if nothing is written down.
 	comparer *compare.Comparer
 	// answerers is nil if netstack alone answers.
@@ -91,7 +94,14 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		p.chain = append(p.chain, p.verifier)
 	}
 	if cfg.Guard.On {
-		p.chain = append(p.chain, guard.New(guard.Config{Mends: cfg.Guard.Mends}))
+		p.guard = guard.New(guard.Config{
+			Mends: cfg.Guard.Mends, Addresses: cfg.Addresses,
+			Live: func(dst netip.Addr) bool { return p.answerers == nil || p.answerers.Live(dst) == respond.Netstack },
+		})
+		p.chain = append(p.chain, p.guard)
+		if answer := p.guard.Answer(); answer != nil {
+			defer func() { p.chain = append(p.chain, answer) }()
+		}
 	}
 	if p.answerers = newAnswerers(cfg, log); p.answerers != nil {
 		// Around the comparison: it is to know what is suppressed, and what is asked

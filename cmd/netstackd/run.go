@@ -170,6 +170,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	}
 	h.pipeline.start()
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
+	if h.pipeline.guard != nil {
+		h.pipeline.guard.Connect(chain)
+	}
 	if h.pipeline.answerers != nil {
 		h.pipeline.answerers.Connect(chain)
 		h.pipeline.answerers.web, h.pipeline.answerers.spawner = h.web, h.spawner

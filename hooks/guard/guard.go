@@ -1,7 +1,10 @@
 package guard
 
 import (
+	"net/netip"
+
 	"netstackd/hooks"
+	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
 )
 
@@ -9,11 +12,18 @@ import (
 type Config struct {
 	// Mends are those that it makes; the zero value makes none.
 	Mends Mends
+	// Addresses are those that the host owns.
+	Addresses []netip.Prefix
+	// Live reports whether netstack is to answer an echo request to an address; nil
+	// means that it is.
+	Live func(dst netip.Addr) bool
 }
 
 // A Guard is the hook. Make one with [New]. It is safe for concurrent use.
 type Guard struct {
 	mends Mends
+	live  func(dst netip.Addr) bool
+	hand  hand
 
 	// replies guards echo replies against being too long.
 	replies replies
@@ -23,7 +33,7 @@ var _ hooks.Hook = (*Guard)(nil)
 
 // New returns a Guard. It starts nothing.
 func New(c Config) *Guard {
-	g := &Guard{mends: c.Mends}
+	g := &Guard{mends: c.Mends, live: c.Live, hand: hand{host: byhand.New(c.Addresses)}}
 	g.replies.begin()
 	return g
 }

@@ -31,6 +31,30 @@ var inboundMendings = []mending{
 	},
 }
 
+var handMendings = []mending{
+	{
+		name: "echo by a source route", mend: "source-route",
+		in:   [][]byte{ping4(byhandtest.IPv4{Options: []byte{131, 11, 12, 10, 0, 0, 1, 10, 0, 0, 2, 1}})},
+		bare: one(wire.LayerICMPv4, func(p *wire.Packet) bool { return p.ICMP.Type == 0 && p.Dst.String() == peer4 && !hasOption(p, 131) }),
+		mended: one(wire.LayerICMPv4, func(p *wire.Packet) bool {
+			// By 10.0.0.2 and 10.0.0.1 it came; back it goes the other way round.
+			return p.ICMP.Type == 0 && p.Dst.String() == "10.0.0.2" &&
+				bytes.Equal(p.Bytes[20:31], []byte{131, 11, 4, 10, 0, 0, 1, 172, 16, 0, 1})
+		}),
+	},
+	{
+		name: "multicast solicitation without a link-layer address", mend: "solicitation",
+		in:   [][]byte{byhandtest.Neighbour{Target: host6, HopLimit: 255}.Packet(peer6, "ff02::1:ff00:2")},
+		bare: silent, mended: one(wire.LayerICMPv6, func(p *wire.Packet) bool { return p.ICMP.Type == 136 && p.Dst.String() == peer6 }),
+	},
+}
+
+func hasOption(p *wire.Packet, kind byte) bool {
+	return p.IPv4.HasOptions() && bytes.IndexByte(p.Bytes[20:p.IPv4.HeaderLen], kind) >= 0
+}
+
+func TestByHandMends(t *testing.T) { testMends(t, handMendings) }
+
 var echo = byhandtest.Echo{ID: 1, Seq: 2, Data: byhandtest.Data(56)}.Request4()
 
 func TestInboundMends(t *testing.T) { testMends(t, inboundMendings) }

@@ -32,6 +32,8 @@ const (
 	mendIgnoredOptions
 	mendResetWithSyn
 	mendDefaultMSS
+	mendSourceRoute
+	mendSolicitation
 
 	all = 1<<iota - 1
 )
@@ -44,6 +46,8 @@ var list = [...]Mend{
 	{"ignored-options", "has netstack ignore a router alert with a reserved value, and an unknown option that comes twice, in ICMPv4 and TCP", "RFC 2113 §2.1, RFC 1122 §3.2.1.8"},
 	{"reset-with-syn", "has netstack see a reset with SYN as a reset alone, which a port that listens ignores", "RFC 9293 §3.10.7.2"},
 	{"default-mss", "gives an IPv6 SYN without a maximum segment size that of 1,220 bytes, which it means", "RFC 9293 §3.7.1"},
+	{"source-route", "answers an echo request that came by a source route, which netstack leaves out, along the reversed route", "RFC 1122 §3.2.2.6"},
+	{"solicitation", "answers a multicast neighbour solicitation without a link-layer address, of which a TUN has none", "RFC 4861 §4.3, §7.2.4"},
 }
 
 // List returns all mends.

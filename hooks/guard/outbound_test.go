@@ -8,6 +8,7 @@ import (
 
 	"netstackd/hooks"
 	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/compare/comparetest"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/wire"
 )
@@ -28,7 +29,7 @@ func strict(t testing.TB, without ...string) *guard.Guard {
 	for _, name := range without {
 		s += ",-" + name
 	}
-	return guard.New(guard.Config{Mends: mode(t, s)})
+	return guard.New(guard.Config{Mends: mode(t, s), Addresses: addrs})
 }
 
 // A mending is a packet that netstack answers wrongly, or rightly only mended.
@@ -138,12 +139,12 @@ func TestOutboundMends(t *testing.T) { testMends(t, outboundMendings) }
 func testMends(t *testing.T, mendings []mending) {
 	for _, test := range mendings {
 		t.Run(test.name, func(t *testing.T) {
-			bare, _ := newNetstack(t, strict(t, test.mend))
+			bare, _ := newStrict(t, test.mend)
 			for _, b := range test.in {
 				bare.Inbound(b)
 			}
 			test.bare(t, bare.Outbound())
-			n, ledger := newNetstack(t, strict(t))
+			n, ledger := newStrict(t)
 			for _, b := range test.in {
 				n.Inbound(b)
 			}
@@ -153,6 +154,15 @@ func testMends(t *testing.T, mendings []mending) {
 			}
 		})
 	}
+}
+
+// newStrict returns a netstack behind a guard that makes every mend but those
+// named, with all that answers by hand.
+func newStrict(t *testing.T, without ...string) (*comparetest.Netstack, *hooks.Ledger) {
+	g := strict(t, without...)
+	n, ledger := newNetstack(t, g, g.Answer())
+	g.Connect(n.Chain())
+	return n, ledger
 }
 
 // TestParseMode: what may stand on the command line; the refusals are in the
