@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,6 +62,11 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	}
 	cores.start(h.endpoint.Bulk)
 	defer cores.close()
+	ending := make(chan struct{})
+	var resting sync.WaitGroup
+	resting.Go(func() { giveBack(func() uint64 { return h.endpoint.Counters().InPackets }, debug.FreeOSMemory, ending) })
+	defer resting.Wait()
+	defer close(ending)
 	announce(log, cfg, h.device.Name())
 
 	var cause error
