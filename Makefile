@@ -11,6 +11,9 @@ ALONE := cmd/netstackd
 # More flags for `make bench` and `make bench-quick`: BENCHFLAGS='-json FILE'.
 BENCHFLAGS ?=
 
+# More flags for `make conform`: CONFORMFLAGS='-only ^tcp -junit FILE'.
+CONFORMFLAGS ?=
+
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 # Release builds need no C compiler, at build time or at run time.
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
@@ -34,7 +37,7 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build demo test fuzz bench bench-quick bench-go lint deps clean
+.PHONY: help build demo test fuzz conform bench bench-quick bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +82,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 			fi; \
 		done; \
 	done
+
+conform: ## ask netstack, netstackd, the kernel and the reference host what the RFCs ask
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackconform
+	@bin/netstackconform $(CONFORMFLAGS)
 
 bench: ## measure netstackd beside the kernel and netstack on other links (7 min)
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench

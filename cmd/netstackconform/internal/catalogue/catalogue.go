@@ -1,0 +1,42 @@
+package catalogue
+
+import (
+	"slices"
+
+	"netstackd/cmd/netstackconform/internal/suite"
+)
+
+// groups are the groups in the order of the table.
+func groups() []struct {
+	name  string
+	cases [][]suite.Case
+} {
+	return []struct {
+		name  string
+		cases [][]suite.Case
+	}{
+		{"IPv4 header", [][]suite.Case{header4()}},
+		{"IPv4 options", [][]suite.Case{options4()}},
+		{"Fragments", [][]suite.Case{fragments()}},
+		{"ICMP echo", [][]suite.Case{echo()}},
+		{"ICMP errors", [][]suite.Case{icmpErrors()}},
+		{"ICMP queries", [][]suite.Case{queries()}},
+		{"UDP", [][]suite.Case{udp()}},
+		{"TCP", [][]suite.Case{tcp()}},
+		{"IPv6", [][]suite.Case{ipv6()}},
+		{"Neighbour Discovery", [][]suite.Case{neighbour()}},
+		{"Addresses", [][]suite.Case{addresses()}},
+	}
+}
+
+// All returns all cases, in the order of the table. They are the caller's.
+func All() []*suite.Case {
+	var all []*suite.Case
+	for _, g := range groups() {
+		for _, c := range slices.Concat(g.cases...) {
+			c.Group = g.name
+			all = append(all, &c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,225 @@
+package host
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netstackd/cmd/netstackconform/internal/suite"
+)
+
+const (
+	device = "conform0"
+	// upMarker is what the daemon says when it answers.
+	upMarker = "host is up"
+	// upPatience is how long it may take until then, and downPatience until it
+	// has ended.
+	upPatience, downPatience = 10 * time.Second, 8 * time.Second
+	// logLines is how much of its log is kept.
+	logLines = 200
+)
+
+// A Daemon is the netstackd binary, as a host.
+type Daemon struct {
+	name, binary string
+	flags        []string
+
+	inside bool
+	cmd    *exec.Cmd
+	up     chan struct{} // closed when it is up
+	done   chan struct{} // closed when it has ended; err is set before
+	err    error
+	socket *packetSocket
+
+	mu  sync.Mutex
+	log []string // guarded by mu; the last lines
+}
+
+var _ suite.Host = (*Daemon)(nil)
+
+// NewDaemon returns the host of that name: a binary with flags behind those that
+// every daemon gets. A binary that does not know the flags is skipped.
+func NewDaemon(name, binary string, flags ...string) *Daemon {
+	return &Daemon{name: name, binary: binary, flags: flags}
+}
+
+// Name implements suite.Host.
+func (d *Daemon) Name() string { return d.name }
+
+// Start implements suite.Host.
+func (d *Daemon) Start(sink func([]byte)) error {
+	if !d.inside {
+		if err := d.knowsFlags(); err != nil {
+			return err
+		}
+		if err := leave(); err != nil {
+			return err
+		}
+		if err := set(quiet); err != nil {
+			return err
+		}
+		d.inside = true
+	}
+	if err := d.launch(); err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", d.name, err), d.Stop())
+	}
+	i, err := net.InterfaceByName(device)
+	if err == nil {
+		d.socket, err = openPackets(i.Index, sink)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", d.name, err), d.Stop())
+	}
+	return nil
+}
+
+// versionPatience is how long a binary may take to tell its version.
+const versionPatience = 5 * time.Second
+
+// Version returns what a binary says of its version, given the flags.
+func Version(binary string, flags ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), versionPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(slices.Clone(flags), "-version")...)
+	cmd.WaitDelay = versionPatience
+	return cmd.CombinedOutput()
+}
+
+// knowsFlags asks the binary whether it takes the flags.
+func (d *Daemon) knowsFlags() error {
+	out, err := Version(d.binary, d.flags...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 2 {
+		line, _, _ := strings.Cut(string(out), "\n")
+		return fmt.Errorf("%w: %s does not know %s: %s", suite.ErrSkip, d.binary, strings.Join(d.flags, " "), line)
+	}
+	if err != nil {
+		return fmt.Errorf("ask %s for its version: %w", d.binary, err)
+	}
+	return nil
+}
+
+// launch starts the process and waits until it is up. Its life is bound to the
+// calling thread's.
+func (d *Daemon) launch() error {
+	args := append([]string{
+		"-addr", suite.Prefix4.String(), "-addr", suite.Prefix6.String(), "-host", suite.Near4, "-host", suite.Near6,
+		"-tun", device, "-services", "echo,discard",
+	}, d.flags...)
+	d.cmd = exec.Command(d.binary, args...)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	d.up, d.done, d.err, d.log = make(chan struct{}), make(chan struct{}), nil, nil
+	stderr, err := d.cmd.StderrPipe()
+	if err == nil {
+		err = d.cmd.Start()
+	}
+	if err != nil {
+		d.cmd = nil
+		return err
+	}
+	go func() {
+		// Wait closes the pipe, so what is in it is read first.
+		d.readLog(stderr)
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	select {
+	case <-d.up:
+		return nil
+	case <-d.done:
+		return d.Died()
+	case <-time.After(upPatience):
+		return fmt.Errorf("not up after %v%s", upPatience, d.lastWords())
+	}
+}
+
+// readLog keeps what the daemon logs, until the pipe ends.
+func (d *Daemon) readLog(r io.Reader) {
+	in := bufio.NewReader(r)
+	up := false
+	for {
+		line, err := in.ReadString('\n')
+		if line != "" {
+			d.mu.Lock()
+			// What it died of comes first, and then many stacks.
+			if len(d.log) < logLines {
+				d.log = append(d.log, strings.TrimSpace(line))
+			}
+			d.mu.Unlock()
+		}
+		if !up && strings.Contains(line, upMarker) {
+			up = true
+			close(d.up)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// lastWords is what it died of, to be put behind an error: the panic, or else
+// the last line of its log.
+func (d *Daemon) lastWords() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.log) == 0 {
+		return ""
+	}
+	for _, line := range d.log {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return ": " + line
+		}
+	}
+	return ": " + d.log[len(d.log)-1]
+}
+
+// Send implements suite.Host.
+func (d *Daemon) Send(packet []byte) error { return d.socket.send(packet) }
+
+// Wait implements suite.Host.
+func (d *Daemon) Wait(t time.Duration) { time.Sleep(t) }
+
+// Died implements suite.Host.
+func (d *Daemon) Died() error {
+	select {
+	case <-d.done:
+	default:
+		return nil
+	}
+	if d.err == nil {
+		return fmt.Errorf("it ended with exit status 0%s", d.lastWords())
+	}
+	return fmt.Errorf("it died: %w%s", d.err, d.lastWords())
+}
+
+// Stop implements suite.Host. What the daemon says to it is of no interest.
+func (d *Daemon) Stop() error {
+	var err error
+	if d.cmd != nil {
+		_ = d.cmd.Process.Signal(unix.SIGTERM) // it may have ended
+		select {
+		case <-d.done:
+		case <-time.After(downPatience):
+			_ = d.cmd.Process.Kill()
+			<-d.done
+			err = fmt.Errorf("stop %s: still running %v after SIGTERM", d.name, downPatience)
+		}
+		d.cmd = nil
+	}
+	if d.socket != nil {
+		err = errors.Join(err, d.socket.close())
+		d.socket = nil
+	}
+	return err
+}

@@ -1,0 +1,46 @@
+package suite
+
+import "time"
+
+// A Requirement is how strongly the RFC asks (RFC 2119).
+type Requirement string
+
+// The requirements.
+const (
+	Must   Requirement = "MUST"
+	Should Requirement = "SHOULD"
+	May    Requirement = "MAY"
+)
+
+// A Case is one question to a host, with the answer that the RFC gives, and
+// nobody else. Cases are independent: each has addresses of its own at the far
+// end.
+type Case struct {
+	// ID is short, in kebab-case, and never changes.
+	ID string
+	// Group is one of Groups.
+	Group string
+	// Title says what a host does that is right.
+	Title string
+	// Requirement is how strongly RFC, as "RFC 1122 §3.2.1.2", asks for it.
+	Requirement Requirement
+	RFC         string
+	Steps       []Step
+	// Place is where in gVisor, below pkg/tcpip, it is decided otherwise, as
+	// "network/ipv4/icmp.go handleICMP". Every case at which netstack is known
+	// to deviate has one.
+	Place string
+	// Deadly cases are known to kill hosts: they come last.
+	Deadly bool
+	// Slow cases wait; they are run all at once, beside the others.
+	Slow bool
+}
+
+// A Step is a stimulus and what is due.
+type Step struct {
+	// Send makes the packets, which are sent in a row. Nil sends nothing.
+	Send func(x *Exchange) [][]byte
+	// Wait is how long after that replies are collected, at least.
+	Wait time.Duration
+	Want Want
+}

@@ -1,0 +1,36 @@
+package suite
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// A Host is one whom cases are run against. Start and Stop are called by one
+// goroutine, which is bound to its thread; Send, Wait and Died by any.
+type Host interface {
+	Name() string
+	// Start starts the host, again after Stop. It gives each packet that the
+	// host sends to sink, in order, from one goroutine, until Stop; the bytes
+	// are sink's. An error that wraps ErrSkip says why the host is left out.
+	Start(sink func(packet []byte)) error
+	// Send gives the host a packet. It may fail only if the host is gone.
+	Send(packet []byte) error
+	// Wait lets the time pass.
+	Wait(d time.Duration)
+	// Died says why the host is no more, or nil.
+	Died() error
+	Stop() error
+}
+
+// A Taciturn is a Host that has no opinion of some packets. Cases are run at it
+// in turn, the slow ones too: it does not really wait.
+type Taciturn interface {
+	Host
+	// Forget ends what concerns src, and reports whether the host had no
+	// opinion of something that concerned it.
+	Forget(src netip.Addr) (noOpinion bool)
+}
+
+// ErrSkip says that a host is left out for a reason that is no failure.
+var ErrSkip = errors.New("skipped")
