@@ -29,9 +29,12 @@ func openWeb(cfg *config.Config, log logrus.FieldLogger, r *readiness) (*serve.S
 func (h *host) showOver(web *serve.Server) {
 	p := h.pipeline
 	s := metrics.Sources{
-		Ledger: p.ledger, Comparer: p.comparer, Lost: map[string]func() uint64{},
+		Ledger: p.ledger, Lost: map[string]func() uint64{},
 		Netstack: h.netstack.Counters, Link: h.endpoint.Counters, Device: h.device.Statistics,
 		Version: version, Built: map[string]string{},
+	}
+	if p.comparer != nil {
+		s.Comparer = p.comparer
 	}
 	if p.recorder != nil {
 		s.Lost["trace"] = p.recorder.Lost

@@ -19,8 +19,11 @@ import (
 // goroutine, and must not wait for the packets' way; one that is nil is not there.
 type Sources struct {
 	Ledger *hooks.Ledger
-	// Comparer is nil if nothing is compared.
-	Comparer *compare.Comparer
+	// Comparer, a *compare.Comparer, is nil if nothing is compared.
+	Comparer interface {
+		Counts() compare.Counts
+		Latencies() map[string]compare.Latencies
+	}
 	// Lost counts the events that were lost, by what was to take them.
 	Lost      map[string]func() uint64
 	Answerers func() []trace.Scorecard

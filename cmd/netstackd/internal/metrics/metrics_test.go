@@ -19,6 +19,17 @@ import (
 	"netstackd/stack"
 )
 
+// comparer is one that has judged a reply.
+type comparer struct{}
+
+func (comparer) Counts() compare.Counts { return compare.Counts{Match: 1} }
+
+func (comparer) Latencies() map[string]compare.Latencies {
+	var l compare.Latencies
+	l.Add(40 * time.Microsecond)
+	return map[string]compare.Latencies{"netstack": l}
+}
+
 // sources are some of every kind, with numbers that tell them apart.
 func sources() Sources {
 	ledger := hooks.NewLedger(hooks.DropReasons())
@@ -26,7 +37,7 @@ func sources() Sources {
 	ledger.Settle(hooks.Inbound, hooks.Dropped, hooks.ReasonDetached)
 	return Sources{
 		Ledger:   ledger,
-		Comparer: compare.New(compare.Config{}),
+		Comparer: comparer{},
 		Lost:     map[string]func() uint64{"trace": func() uint64 { return 3 }},
 		Answerers: func() []trace.Scorecard {
 			return []trace.Scorecard{{Name: "exec:\xff", Requests: 5, Live: true, Wrong: map[string]uint64{"TTL": 2, "data": 4}}}
@@ -79,6 +90,8 @@ func TestScrape(t *testing.T) {
 		`netstackd_packets_total{direction="in",ip_version="4",protocol="tcp"} 0`,
 		`netstackd_comparisons_total{result="differ"} 0`,
 		`netstackd_comparing 1`,
+		`netstackd_comparisons_total{result="match"} 1`,
+		`netstackd_reply_latency_seconds_count{responder="netstack"} 1`,
 		`netstackd_trace_events_lost_total{output="trace"} 3`,
 		`netstackd_answerer_requests_total{answerer="exec:?"} 5`,
 		`netstackd_answerer_wrong_fields_total{answerer="exec:?"} 6`,
