@@ -89,7 +89,8 @@ func (f *follower) look() bool {
 		e.setMTU(now.MTU)
 	}
 	if f.known && f.last.MTU < MinMTU6 && now.MTU >= MinMTU6 {
-		// The kernel made the device's IPv6 settings anew.
+		// The kernel made the device's IPv6 settings anew. Who has given up its
+		// privileges since cannot set them again, and the log says so.
 		e.dev.keepAddresses(now.Name)
 	}
 	for _, n := range judge(f.known, f.last, now, e.dev.kernel) {
