@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -33,6 +34,15 @@ type Config struct {
 	// means DefaultConnections. One more is reset.
 	Connections int
 
+	// PerSource is how many TCP connections one source, an IPv4 address or an IPv6
+	// /64, has at a time, of all services together; 0 is no limit of its own. One
+	// more is reset.
+	PerSource int
+
+	// Idle is after how long without progress a TCP connection of echo, discard or
+	// chargen is reset, and one of http at the latest; 0 means DefaultIdle.
+	Idle time.Duration
+
 	// About is what the HTTP page says of the program, beside the addresses
 	// and the services.
 	About About
@@ -45,6 +55,9 @@ type Config struct {
 // and a receive buffer for it, about 2 MiB, so the connections of one service pin
 // 2 GiB at worst and until their idle time is over.
 const DefaultConnections = 1024
+
+// DefaultIdle is how long a connection may make no progress.
+const DefaultIdle = 5 * time.Minute
 
 // About names the program for the HTTP page. All of it may be empty.
 type About struct {
@@ -70,6 +83,9 @@ func (c *Config) check() ([]definition, error) {
 	}
 	if c.Connections < 0 {
 		return nil, fmt.Errorf("create host: %d connections: expected none or more", c.Connections)
+	}
+	if c.PerSource < 0 || c.Idle < 0 {
+		return nil, fmt.Errorf("create host: %d connections a source, %v idle: expected none or more", c.PerSource, c.Idle)
 	}
 	chosen, err := chooseServices(c.Services)
 	if err != nil {

@@ -80,6 +80,7 @@ type ServiceCounters struct {
 	Connections uint64 // TCP connections accepted within the limit
 	Open        uint64 // of those, open now
 	Refused     uint64 // TCP connections over the limit: DropConnectionLimit
+	Crowding    uint64 // TCP connections over the limit of their source: DropSourceLimit
 	Idle        uint64 // TCP connections reset for want of progress: DropIdle
 	Datagrams   uint64 // UDP datagrams received
 	Replies     uint64 // UDP datagrams answered
@@ -117,7 +118,9 @@ func (h *Host) Counters() Counters {
 			sc.Open = uint64(l.open())
 			sc.Refused = l.refused.Load()
 			sc.Idle = l.idled.Load()
+			sc.Crowding = l.crowding.Load()
 			c.Drops[DropConnectionLimit] += sc.Refused
+			c.Drops[DropSourceLimit] += sc.Crowding
 			c.Drops[DropIdle] += sc.Idle
 		}
 		if v := s.speed; v != nil {

@@ -7,6 +7,9 @@ const (
 	// DropConnectionLimit: a TCP connection over the limit of its service was
 	// reset.
 	DropConnectionLimit = "service-connection-limit"
+	// DropSourceLimit: a TCP connection over the limit of its source, an IPv4
+	// address or an IPv6 /64, was reset.
+	DropSourceLimit = "service-source-limit"
 	// DropIdle: a TCP connection without progress for the idle time was reset.
 	DropIdle = "service-idle"
 	// DropLowSourcePort: a datagram to echo or chargen came from a port below
@@ -36,6 +39,7 @@ const (
 func DropReasons() map[string]string {
 	return map[string]string{
 		DropConnectionLimit: "TCP connection over the limit of its service, reset",
+		DropSourceLimit:     "TCP connection over the limit of its source (IPv4 address, IPv6 /64), reset",
 		DropIdle:            "TCP connection to a service without progress for too long, reset",
 		DropLowSourcePort:   "UDP datagram to echo or chargen from a source port below 1024, ignored so that no loop can be built",
 		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",

@@ -23,6 +23,7 @@ type Host struct {
 	stack    *netstack.Stack
 	services []*service
 	limits   limits
+	sources  sources
 
 	// done is closed by Close and tells every goroutine of the host to end.
 	done chan struct{}
@@ -56,6 +57,9 @@ func New(c Config) (*Host, error) {
 	if c.Connections > 0 {
 		lim.connections = c.Connections
 	}
+	if c.Idle > 0 {
+		lim.idle = c.Idle
+	}
 	return newHost(c, lim)
 }
 
@@ -69,8 +73,10 @@ func newHost(c Config, lim limits) (*Host, error) {
 		prefixes: slices.Clone(c.Addresses),
 		log:      c.Log,
 		limits:   lim,
+		sources:  sources{open: map[netip.Prefix]int{}},
 		done:     make(chan struct{}),
 	}
+	h.sources.limit.Store(int64(c.PerSource))
 	if h.log == nil {
 		h.log = silentLog()
 	}
@@ -91,7 +97,7 @@ func newHost(c Config, lim limits) (*Host, error) {
 func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definition) error {
 	var err error
 	if s.streams() {
-		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, h.done, h.log)
+		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, &h.sources, h.done, h.log)
 		if err != nil {
 			return err
 		}
@@ -144,9 +150,10 @@ func (h *Host) Start() error {
 }
 
 // SetConnections changes how many TCP connections, at least one, each service has at
-// a time. Connections that are open stay, also where there are more of them than
+// a time, and how many of all services one source has, or 0. Connections that are open stay, also where there are more of them than
 // that: then new ones are refused until there are fewer.
-func (h *Host) SetConnections(n int) {
+func (h *Host) SetConnections(n, perSource int) {
+	h.sources.limit.Store(int64(perSource))
 	for _, s := range h.services {
 		if s.listener != nil {
 			s.listener.limit.Store(int64(max(n, 1)))
@@ -165,20 +172,20 @@ func (h *Host) names() []string {
 // accept is the accept loop of one service.
 func (h *Host) accept(s *service) {
 	for {
-		ep, wq, err := s.listener.next()
+		ep, wq, release, err := s.listener.next()
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
 				h.log.WithField("service", s.name).WithError(err).Error("listener failed")
 			}
 			return
 		}
-		h.goroutines.Go(func() { h.serve(s, ep, wq) })
+		h.goroutines.Go(func() { h.serve(s, ep, wq, release) })
 	}
 }
 
 // serve serves one connection to its end.
-func (h *Host) serve(s *service, ep tcpip.Endpoint, wq *waiter.Queue) {
-	defer s.listener.release()
+func (h *Host) serve(s *service, ep tcpip.Endpoint, wq *waiter.Queue, release func()) {
+	defer release()
 	conn := newStream(ep, wq, h.limits.idle, h.done)
 	err := s.stream(conn)
 	if errors.Is(err, errIdle) {

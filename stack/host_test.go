@@ -15,6 +15,7 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	gvisorlog "gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
 	"gvisor.dev/gvisor/pkg/tcpip/link/pipe"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -70,7 +71,7 @@ func TestConfigRefused(t *testing.T) {
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	s := newWire(t, hostPrefixes, ServiceNames()...).host.stack
-	_, err := listenTCP(s, "echo", 7, defaultLimits(), nil, silentLog())
+	_, err := listenTCP(s, "echo", 7, defaultLimits(), nil, nil, silentLog())
 	if want := "bind echo to TCP port 7: port is in use"; err == nil || err.Error() != want {
 		t.Errorf("TCP: got %v, want %s", err, want)
 	}
@@ -335,5 +336,56 @@ func TestErrors(t *testing.T) {
 	}
 	if errors.Is(err, os.ErrClosed) || !errors.Is(asError(&tcpip.ErrClosedForSend{}, "x"), os.ErrClosed) {
 		t.Error("only what is closed wraps os.ErrClosed")
+	}
+}
+
+// TestSourceLimit: one source has so many connections, of all services together,
+// and another source still gets in. An IPv6 source is a /64.
+func TestSourceLimit(t *testing.T) {
+	t.Parallel()
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, defaultLimits())
+			p.host.SetConnections(100, 3)
+			var held []*gonet.TCPConn
+			for _, port := range []uint16{7, 7, 80} {
+				held = append(held, p.dial(f.host, port))
+			}
+			open := func() uint64 { return p.counters("echo").Open + p.counters("http").Open }
+			eventually(t, "three connections open", func() bool { return open() == 3 })
+			for range 5 {
+				if c, err := p.tryDial(f.host, 7); err == nil {
+					if n, err := c.Read(make([]byte, 1)); err == nil {
+						t.Errorf("a connection over the limit of its source got %d bytes", n)
+					}
+					c.Close()
+				}
+			}
+			wantDrops(t, p, DropSourceLimit, 5)
+			for _, c := range held {
+				c.Close()
+			}
+			eventually(t, "all connections over", func() bool { return open() == 0 })
+			if err := transfer(p.dial(f.host, 7), 1000); err != nil {
+				t.Errorf("after the others are over: %v", err)
+			}
+			eventually(t, "no source held", func() bool {
+				p.host.sources.mu.Lock()
+				defer p.host.sources.mu.Unlock()
+				return len(p.host.sources.open) == 0
+			})
+		})
+	}
+}
+
+// TestSourceOf: what counts as one source.
+func TestSourceOf(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8::1": "2001:db8::/64", "fe80::1": "fe80::/64",
+	} {
+		if got := sourceOf(netip.MustParseAddr(addr)).String(); got != want {
+			t.Errorf("%s counts as %s, want %s", addr, got, want)
+		}
 	}
 }

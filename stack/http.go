@@ -87,11 +87,11 @@ var _ net.Listener = (*webListener)(nil)
 
 // Accept implements net.Listener.
 func (l *webListener) Accept() (net.Conn, error) {
-	ep, wq, err := l.next()
+	ep, wq, release, err := l.next()
 	if err != nil {
 		return nil, err
 	}
-	return &webConn{TCPConn: gonet.NewTCPConn(wq, ep), release: sync.OnceFunc(l.release)}, nil
+	return &webConn{TCPConn: gonet.NewTCPConn(wq, ep), release: sync.OnceFunc(release)}, nil
 }
 
 // Close implements net.Listener. Host.Close closes the listener itself.

@@ -66,12 +66,12 @@ var _ iperf3.Listener = speedListener{}
 
 // Accept implements iperf3.Listener.
 func (l speedListener) Accept() (iperf3.Conn, error) {
-	ep, wq, err := l.next()
+	ep, wq, release, err := l.next()
 	if err != nil {
 		return nil, err
 	}
 	// iperf3 sets the patience before it waits.
-	return &speedConn{stream: newStream(ep, wq, 0, l.done), release: l.release}, nil
+	return &speedConn{stream: newStream(ep, wq, 0, l.done), release: release}, nil
 }
 
 // speedConn shows a stream to iperf3.

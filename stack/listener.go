@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"sync/atomic"
 
@@ -31,22 +32,28 @@ type listener struct {
 	// limit is how many connections may be open at a time, held how many are. Only
 	// the goroutine that calls next takes one more.
 	limit, held atomic.Int64
+	// sources are those of the host, for all its listeners.
+	sources *sources
 	// full is true from the first refusal until a slot is given back, so that a
 	// flood is logged once.
 	full atomic.Bool
+	// crowded is the same for the limit of a source.
+	crowded atomic.Bool
 
 	accepted atomic.Uint64
 	refused  atomic.Uint64
+	crowding atomic.Uint64 // refused for the limit of their source
 	idled    atomic.Uint64
 }
 
 // listenTCP opens a listener on port of every address the host has or will
 // have. It starts no goroutine.
-func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done <-chan struct{}, log logrus.FieldLogger) (*listener, error) {
+func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from *sources, done <-chan struct{}, log logrus.FieldLogger) (*listener, error) {
 	l := &listener{
 		service: service,
 		log:     log,
 		done:    done,
+		sources: from,
 	}
 	l.limit.Store(int64(lim.connections))
 	// An IPv6 endpoint bound to no address takes IPv4 too.
@@ -78,9 +85,9 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, done 
 }
 
 // next waits for a connection that fits the limit and takes a slot for it. The
-// caller owns the connection and gives the slot back with release. After close
+// caller owns the connection and calls release, once, when it is over. After close
 // the error wraps os.ErrClosed.
-func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
+func (l *listener) next() (ep tcpip.Endpoint, wq *waiter.Queue, release func(), err error) {
 	for {
 		ep, wq, terr := l.ep.Accept(nil)
 		select {
@@ -89,7 +96,7 @@ func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
 			if terr == nil {
 				reset(ep)
 			}
-			return nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
+			return nil, nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
 		default:
 		}
 		switch terr.(type) {
@@ -101,31 +108,43 @@ func (l *listener) next() (tcpip.Endpoint, *waiter.Queue, error) {
 			}
 			continue
 		default:
-			return nil, nil, asError(terr, "accept %s", l.service)
+			return nil, nil, nil, asError(terr, "accept %s", l.service)
 		}
-		if l.held.Load() >= l.limit.Load() {
-			l.refuse(ep)
+		source := sourceOf(remoteAddr(ep))
+		switch {
+		case l.held.Load() >= l.limit.Load():
+			l.refuse(ep, source, DropConnectionLimit)
+			continue
+		case !l.sources.take(source):
+			l.refuse(ep, source, DropSourceLimit)
 			continue
 		}
 		l.held.Add(1)
 		l.accepted.Add(1)
-		return ep, wq, nil
+		return ep, wq, func() { l.release(source) }, nil
 	}
 }
 
-func (l *listener) refuse(ep tcpip.Endpoint) {
-	l.refused.Add(1) // first: whoever sees the reset finds it counted
+// refuse resets a connection over a limit. The first of many is logged.
+func (l *listener) refuse(ep tcpip.Endpoint, source netip.Prefix, reason string) {
+	count, logged, limit := &l.refused, &l.full, l.limit.Load()
+	if reason == DropSourceLimit {
+		count, logged, limit = &l.crowding, &l.crowded, l.sources.limit.Load()
+	}
+	count.Add(1) // first: whoever sees the reset finds it counted
 	reset(ep)
-	if l.full.CompareAndSwap(false, true) {
-		l.log.WithFields(logrus.Fields{"service": l.service, "limit": l.limit.Load(), "reason": DropConnectionLimit}).
+	if logged.CompareAndSwap(false, true) {
+		l.log.WithFields(logrus.Fields{"service": l.service, "limit": limit, "reason": reason, "source": source}).
 			Warn("connection limit reached, refusing more")
 	}
 }
 
 // release gives back the slot of a connection that is over.
-func (l *listener) release() {
+func (l *listener) release(source netip.Prefix) {
 	l.held.Add(-1)
+	l.sources.give(source)
 	l.full.Store(false)
+	l.crowded.Store(false)
 }
 
 // open is how many connections hold a slot.

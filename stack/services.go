@@ -95,6 +95,6 @@ func defaultLimits() limits {
 	return limits{
 		connections: DefaultConnections,
 		backlog:     1024,
-		idle:        5 * time.Minute,
+		idle:        DefaultIdle,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
@@ -188,6 +189,15 @@ func (s *stream) close(graceful bool) {
 		return
 	}
 	reset(s.ep)
+}
+
+// remoteAddr is the client's address, or the zero Addr if it is gone already.
+func remoteAddr(ep tcpip.Endpoint) netip.Addr {
+	a, terr := ep.GetRemoteAddress()
+	if terr != nil {
+		return netip.Addr{}
+	}
+	return toAddr(a.Addr)
 }
 
 func remoteOf(ep tcpip.Endpoint) string {

@@ -15,7 +15,8 @@
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, what is served there, and whether the host is ready.
 //   - check.go: -check-config.
-//   - procs.go: how many cores it takes. memory.go: what it gives back at rest.
+//   - procs.go: how many cores it takes. memory.go: how much memory, and what it gives
+//     back at rest.
 //   - explain.go: the command that explains packets without a device.
 //   - version.go: what it was built with.
 package main

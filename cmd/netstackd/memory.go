@@ -1,7 +1,11 @@
 package main
 
 import (
+	"os"
+	"runtime/debug"
 	"time"
+
+	"netstackd/cmd/netstackd/internal/config"
 )
 
 const (
@@ -31,5 +35,13 @@ func giveBack(packets func() uint64, free func(), stop <-chan struct{}) {
 			free()
 		}
 		last, worked = n, busy
+	}
+}
+
+// limitMemory has the runtime collect in time to stay under the limit, unless the
+// environment says otherwise. It is a soft limit: what is in use is not given up.
+func limitMemory(cfg *config.Config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cfg.MemoryLimit)
 	}
 }

@@ -20,7 +20,8 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	next, changed, stay := cfg.Adopt(fresh)
 	// The log first: what is said of the rest is said its way.
 	setLog(log, next)
-	h.netstack.SetConnections(next.Connections)
+	limitMemory(next)
+	h.netstack.SetConnections(next.Connections, next.PerSource)
 	h.pipeline.reselect(next)
 	for _, name := range stay {
 		log.WithField("setting", name).Warn("changed in the configuration, stays as it is: that takes a restart")

@@ -55,6 +55,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 
 	log := newLog(cfg, errs)
 	stack.SetProcessLog(log)
+	limitMemory(cfg)
 	cores := limitProcs()
 	h, err := bringUp(cfg, log)
 	if err != nil {
@@ -189,6 +190,8 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		Addresses:   cfg.Addresses,
 		Services:    cfg.Services,
 		Connections: cfg.Connections,
+		PerSource:   cfg.PerSource,
+		Idle:        cfg.IdleTimeout,
 		About:       stack.About{Program: "netstackd", Version: version, Components: builtWith()},
 		Log:         log,
 	}

@@ -40,6 +40,14 @@ type Config struct {
 	// Connections is how many TCP connections each service has at a time.
 	Connections int
 
+	// PerSource is how many of those, of all services, one source has; 0 is no limit.
+	PerSource int
+	// IdleTimeout is how long a service's connection may make no progress.
+	IdleTimeout time.Duration
+	// MemoryLimit in bytes is what the Go runtime tries to stay under, unless the
+	// environment's GOMEMLIMIT says otherwise.
+	MemoryLimit int64
+
 	// Respond is who answers echo requests, but for the addresses of RespondFor:
 	// netstack, byhand, fifo:DIR, exec:COMMAND, mcp or mcp:stdio.
 	Respond    string
@@ -111,6 +119,15 @@ const (
 // maxConnections bounds -connections: no more have a port to come from.
 const maxConnections = 1_000_000
 
+// The bounds of -idle-timeout, and the bounds and default of -memory-limit: less than
+// the least leaves the collector no room, and it would do nothing but collect.
+const (
+	minIdle            = time.Second
+	maxIdle            = 24 * time.Hour
+	minMemoryLimit     = 64 << 20
+	defaultMemoryLimit = 1 << 30
+)
+
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
 
@@ -123,6 +140,8 @@ func defaults() Config {
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
 		Connections: stack.DefaultConnections,
+		IdleTimeout: stack.DefaultIdle,
+		MemoryLimit: defaultMemoryLimit,
 		Respond:     respond.Netstack,
 		Guard:       guard.Mode{On: true},
 		Contain:     true,

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"netstackd/hooks/capture"
 	"netstackd/hooks/faults"
 	"netstackd/link"
 	"netstackd/stack"
@@ -97,6 +98,41 @@ func hostSettings() []setting {
 			},
 			get:   func(c *Config) []string { return one(strconv.Itoa(c.Connections)) },
 			adopt: func(c, from *Config) { c.Connections = from.Connections },
+		}, {
+			name: "connections-per-source", takes: "N",
+			help: "TCP connections of one IPv4 address, or one IPv6 /64, at a time, over all services; 0 is no limit of its own (default 0)",
+			set: func(d *draft, s string) (err error) {
+				d.PerSource, err = strconv.Atoi(s)
+				if err != nil || d.PerSource < 0 || d.PerSource > maxConnections {
+					return fmt.Errorf("expected how many TCP connections one source may have, up to %d, or 0 for no limit", maxConnections)
+				}
+				return nil
+			},
+			get:   func(c *Config) []string { return one(strconv.Itoa(c.PerSource)) },
+			adopt: func(c, from *Config) { c.PerSource = from.PerSource },
+		}, {
+			name: "idle-timeout", takes: "DURATION",
+			help: "reset a connection of a service that makes no progress for so long (default 5m)",
+			set: func(d *draft, s string) (err error) {
+				d.IdleTimeout, err = time.ParseDuration(s)
+				if err != nil || d.IdleTimeout < minIdle || d.IdleTimeout > maxIdle {
+					return fmt.Errorf("expected a duration from %v to %v, as in 5m", minIdle, maxIdle)
+				}
+				return nil
+			},
+			get: func(c *Config) []string { return one(c.IdleTimeout.String()) },
+		}, {
+			name: "memory-limit", takes: "SIZE",
+			help: "memory that the Go runtime tries to stay under, as GOMEMLIMIT does, which wins if it is set (default 1GiB)",
+			set: func(d *draft, s string) (err error) {
+				d.MemoryLimit, err = capture.ParseSize(s)
+				if err == nil && d.MemoryLimit < minMemoryLimit {
+					err = errors.New("expected at least 64MiB")
+				}
+				return err
+			},
+			get:   func(c *Config) []string { return one(strconv.FormatInt(c.MemoryLimit, 10)) },
+			adopt: func(c, from *Config) { c.MemoryLimit = from.MemoryLimit },
 		},
 	}
 }
