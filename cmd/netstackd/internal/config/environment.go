@@ -38,7 +38,7 @@ func environmentValues(table []setting, environ []string) (map[string][]value, e
 		s, at := &table[i], origin{variable: name}
 		all := []string{text}
 		switch {
-		case s.many && strings.HasPrefix(text, "["):
+		case (s.many || s.list) && strings.HasPrefix(text, "["):
 			list, err := parseFile(table, name, []byte(s.name+": "+text))
 			if err != nil || len(list) != 1 {
 				return nil, fmt.Errorf("invalid value %q for %s: expected a list in brackets, as YAML has it", text, name)

@@ -125,10 +125,14 @@ func TestThreeWays(t *testing.T) {
 				t.Errorf("%s: %q is the default, which shows nothing", s.name, a.values)
 			}
 		}
-		for way, got := range map[string]*Config{
+		ways := map[string]*Config{
 			"variable": parse(nil, []string{s.variable() + "=" + strings.Join(a.values, ",")}),
 			"file":     parse([]string{"-config", written(t, asYAML(t, s, a.values))}, nil),
-		} {
+		}
+		if s.many || s.list {
+			ways["variable in brackets"] = parse(nil, []string{s.variable() + "=[" + strings.Join(a.values, ", ") + "]"})
+		}
+		for way, got := range ways {
 			if diff := cmp.Diff(want, got, comparers); diff != "" {
 				t.Errorf("%s: as %s (-flag +%s):\n%s", s.name, way, way, diff)
 			}
