@@ -10,6 +10,8 @@ ALONE := cmd/netstackd
 
 # More flags for `make bench` and `make bench-quick`: BENCHFLAGS='-json FILE'.
 BENCHFLAGS ?=
+# The same for `make race`: RACEFLAGS='-exec mine=./answer.sh -chart race.png'.
+RACEFLAGS ?=
 
 # More flags for `make conform`: CONFORMFLAGS='-only ^tcp -junit FILE'.
 CONFORMFLAGS ?=
@@ -37,7 +39,7 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build demo test fuzz conform bench bench-quick bench-go lint deps clean
+.PHONY: help build demo test fuzz conform bench bench-quick race bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +96,10 @@ bench: ## measure netstackd beside the kernel and netstack on other links (7 min
 bench-quick: ## the main rows of bench, in under a minute
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
 	@bin/netstackbench -quick $(BENCHFLAGS)
+
+race: ## who answers the ping? the same pings to all answerers, in under a minute
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
+	@bin/netstackbench race $(RACEFLAGS)
 
 bench-go: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -122,7 +122,7 @@ func interleave(ctx context.Context, opts *options, w *work, members []*member, 
 	for _, m := range members {
 		if w.doneBy(m.path.Kind) {
 			r := &result{member: m}
-			r.err = m.start(ctx, w)
+			r.err = m.start(ctx, w.hosts())
 			results = append(results, r)
 		}
 	}

@@ -9,14 +9,17 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"netstackd/cmd/netstackbench/internal/report"
+	"netstackd/hooks/trace"
 )
 
 const (
@@ -165,6 +168,11 @@ func (h *host) startBehindVeth() error {
 		err = netlink.AddrAdd(pair, netlinkAddr(clientAddr))
 	}
 	if err == nil {
+		client6 := netlinkAddr(raceClient6)
+		client6.Flags = unix.IFA_F_NODAD // nobody else is there, and it takes a second
+		err = netlink.AddrAdd(pair, client6)
+	}
+	if err == nil {
 		err = netlink.LinkSetUp(pair)
 	}
 	if err != nil {
@@ -244,6 +252,7 @@ func (h *host) stop() (*hostEnd, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	end.Says = says(h.log)
 	if h.summary != nil {
 		err = errors.Join(err, end.read(h.summary, h.trace != nil))
 	}
@@ -264,6 +273,31 @@ func (h *host) end() error {
 	}
 }
 
+// remarksMost is how many different things of a log are kept.
+const remarksMost = 2
+
+// says are the last warnings and errors in netstackd's log, and what its answerer
+// said on standard error, each once.
+func says(log []string) []string {
+	var last []string
+	for _, line := range log {
+		var entry struct{ Level, Msg, Error string }
+		if json.Unmarshal([]byte(line), &entry) != nil {
+			continue
+		}
+		if entry.Level != "warning" && entry.Level != "error" && !strings.HasPrefix(entry.Msg, "answerer says: ") {
+			continue
+		}
+		text := entry.Msg
+		if entry.Error != "" {
+			text += ": " + entry.Error
+		}
+		last = slices.DeleteFunc(last, func(s string) bool { return s == text })
+		last = append(last, text)
+	}
+	return last[max(0, len(last)-remarksMost):]
+}
+
 // read takes what matters here from netstackd's summary.
 func (e *hostEnd) read(summary json.RawMessage, traced bool) error {
 	var s struct {
@@ -271,11 +305,13 @@ func (e *hostEnd) read(summary json.RawMessage, traced bool) error {
 		Checksums struct{ Bad uint64 }
 		Compare   struct{ Differ, Missing, Unexpected uint64 }
 		TraceLost uint64 `json:"trace_lost"`
+		Answerers []trace.Scorecard
 	}
 	if err := json.Unmarshal(summary, &s); err != nil {
 		return fmt.Errorf("read the host's summary: %w", err)
 	}
 	e.Traced, e.Packets, e.TraceLost = traced, s.Packets.In+s.Packets.Out, s.TraceLost
+	e.Answerers = s.Answerers
 	for what, n := range map[string]uint64{
 		"checksums were bad": s.Checksums.Bad, "replies differed": s.Compare.Differ,
 		"replies were missing": s.Compare.Missing, "replies were unexpected": s.Compare.Unexpected,

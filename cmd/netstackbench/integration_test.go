@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -54,6 +55,10 @@ type outcomeOf struct {
 func runBench(t *testing.T, ctx context.Context, dir string, args ...string) outcomeOf {
 	t.Helper()
 	tmp := t.TempDir()
+	// Who has no privilege has to get there.
+	if err := os.Chmod(filepath.Dir(tmp), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "netstackbench"), args...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -69,19 +74,23 @@ func runBench(t *testing.T, ctx context.Context, dir string, args ...string) out
 	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
 		t.Errorf("files are left: %v, %v", left, err)
 	}
-	for _, process := range running(dir) {
+	for _, process := range running(dir, tmp) {
 		t.Errorf("a process is left: %s", process)
 	}
 	return outcomeOf{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// running are the processes whose program lies in a folder.
-func running(dir string) []string {
-	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+// running are the processes whose program lies in a folder, and those that were
+// started in another or have it on their command line.
+func running(programs, tmp string) []string {
 	var all []string
-	for _, link := range links {
-		if program, err := os.Readlink(link); err == nil && strings.HasPrefix(program, dir) {
-			all = append(all, link+" "+program)
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range processes {
+		program, _ := os.Readlink(process + "/exe")
+		at, _ := os.Readlink(process + "/cwd")
+		line, _ := os.ReadFile(process + "/cmdline")
+		if strings.HasPrefix(program, programs) || strings.HasPrefix(at, tmp) || bytes.Contains(line, []byte(tmp)) {
+			all = append(all, fmt.Sprintf("%s %s %q in %s", process, program, line, at))
 		}
 	}
 	return all

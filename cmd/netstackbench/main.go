@@ -24,6 +24,11 @@
 // holds many connections. namespace_linux.go makes the namespaces, and
 // protocol_linux.go is what goes through the pipes.
 //
+// netstackbench race lets answerers of pings compete: race_options.go reads its
+// command line, racers.go knows the answerers, race_linux.go holds the race with
+// the same workers, in which race_ping_linux.go sends the pings, companion_linux.go
+// runs what answers at the FIFOs or over MCP, and agent_linux.go is the latter.
+//
 // internal/load makes the traffic, internal/serve holds the hosts that are not
 // netstackd, internal/report does the arithmetic and the printing.
 //
@@ -58,19 +63,35 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
+	if len(args) > 0 && args[0] == "race" {
+		opts, err := parseRace(args[1:], stderr)
+		switch {
+		case err != nil:
+			return refused(err, stderr)
+		case opts.list:
+			listRacers(stdout, opts)
+			return 0
+		}
+		return race(opts, stdout, stderr)
+	}
 	opts, err := parse(args, stderr)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
 	case err != nil:
-		fmt.Fprintf(stderr, "netstackbench: %v\n", err)
-		return 2
-	}
-	if opts.list {
+		return refused(err, stderr)
+	case opts.list:
 		list(stdout, opts)
 		return 0
 	}
 	return bench(opts, stdout, stderr)
+}
+
+// refused tells of a command line that was not understood, or that asked for help.
+func refused(err error, stderr io.Writer) (status int) {
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	fmt.Fprintf(stderr, "netstackbench: %v\n", err)
+	return 2
 }
 
 // roleVariable is the environment variable that says which part of the benchmark

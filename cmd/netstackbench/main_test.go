@@ -29,8 +29,7 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(data, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var got strings.Builder
-	for _, args := range [][]string{
+	refuse(t, "refusals.txt", dir, [][]string{
 		{"-teleport"},
 		{"now"},
 		{"-rounds", "0"},
@@ -54,7 +53,14 @@ func TestRefusals(t *testing.T) {
 		{"-netstackd", "nowhere/netstackd"},
 		{"-netstackd", dir},
 		{"-netstackd", data},
-	} {
+	})
+}
+
+// refuse wants each command line refused, and the words of a golden file for it.
+func refuse(t *testing.T, name, dir string, lines [][]string) {
+	t.Helper()
+	var got strings.Builder
+	for _, args := range lines {
 		var stdout, stderr bytes.Buffer
 		if status := run(args, &stdout, &stderr); status != 2 {
 			t.Errorf("%q: exit status %d, want 2", args, status)
@@ -64,7 +70,7 @@ func TestRefusals(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "%q\n%s", args, strings.ReplaceAll(stderr.String(), dir, "DIR"))
 	}
-	golden(t, "refusals.txt", strings.ReplaceAll(got.String(), dir, "DIR"))
+	golden(t, name, strings.ReplaceAll(got.String(), dir, "DIR"))
 }
 
 // golden holds what was printed against a file.
@@ -90,11 +96,14 @@ func TestHelp(t *testing.T) {
 	if status := run([]string{"-help"}, &stdout, &stderr); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
-	// Each flag, though the text is written by hand.
-	for _, name := range []string{
-		"netstackd", "quick", "only", "paths", "rounds", "time", "soak", "json", "chart", "list",
-	} {
-		if !strings.Contains(stderr.String(), "\n  -"+name+" ") {
+	tellsOf(t, stderr.String(), "netstackd", "quick", "only", "paths", "rounds", "time", "soak", "json", "chart", "list")
+}
+
+// tellsOf wants each flag in the help, though the text is written by hand.
+func tellsOf(t *testing.T, help string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if !strings.Contains(help, "\n  -"+name+" ") {
 			t.Errorf("help does not tell of -%s", name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -37,14 +38,14 @@ func (m *member) ask(ctx context.Context, r request, more time.Duration) (reply,
 	return answer, err
 }
 
-// start starts a host for a work.
-func (m *member) start(ctx context.Context, w *work) error {
+// start starts a host with these addresses.
+func (m *member) start(ctx context.Context, addresses []netip.Prefix) error {
 	if m.peer == nil {
 		if err := m.open(ctx); err != nil {
 			return err
 		}
 	}
-	_, err := m.ask(ctx, request{Do: doStart, Work: w.name}, 0)
+	_, err := m.ask(ctx, request{Do: doStart, Addresses: addresses}, 0)
 	m.running = err == nil
 	return err
 }
@@ -81,7 +82,7 @@ type result struct {
 // again starts another host.
 func (r *result) again(ctx context.Context, w *work) {
 	if r.stop(ctx); r.err == nil {
-		r.err = r.member.start(ctx, w)
+		r.err = r.member.start(ctx, w.hosts())
 	}
 }
 

@@ -24,9 +24,11 @@ type options struct {
 	warm, length time.Duration
 	works        []*work
 	paths        []path
-	// json and chart are file names, empty if not wanted.
-	json, chart string
+	output
 }
+
+// output is where results go beside the terminal: file names, empty if not wanted.
+type output struct{ json, chart string }
 
 // The defaults of the two ways to run.
 const (
@@ -35,6 +37,7 @@ const (
 )
 
 const usage = `Usage: netstackbench [flags]
+       netstackbench race [flags]    who answers the ping? see race -help
 
 netstackbench measures netstackd beside the kernel, netstack on other links, and a
 minimal responder: one run, in network namespaces of its own, interleaved rounds.
@@ -130,6 +133,10 @@ func (o *options) check() error {
 	case o.length < 50*time.Millisecond || o.length > time.Minute:
 		return fmt.Errorf("-time %v: give a time from 50ms to 1m", o.length)
 	}
+	return o.output.check()
+}
+
+func (o *output) check() error {
 	if o.chart != "" && !slices.Contains([]string{".png", ".svg"}, filepath.Ext(o.chart)) {
 		return fmt.Errorf("-chart %s: give a file that ends in .png or .svg", o.chart)
 	}
@@ -167,25 +174,34 @@ func chooseWorks(only string, quick, soak bool) ([]*work, error) {
 
 // choosePaths are the paths whose name one of the patterns matches.
 func choosePaths(all []path, list string) ([]path, error) {
-	chosen := make([]bool, len(all))
+	paths, unknown := choose(all, list, func(p path) string { return p.Name })
+	if unknown != nil {
+		return nil, fmt.Errorf("-paths %s: no path is called so, see -list", *unknown)
+	}
+	return paths, nil
+}
+
+// choose returns those whose name one of the patterns of a list matches, or else a
+// pattern that matches none.
+func choose[T any](all []T, list string, name func(T) string) (chosen []T, unknown *string) {
+	take := make([]bool, len(all))
 	for pattern := range strings.SplitSeq(list, ",") {
 		known := false
-		for i, p := range all {
-			if matches(pattern, p.Name) {
-				chosen[i], known = true, true
+		for i, one := range all {
+			if matches(pattern, name(one)) {
+				take[i], known = true, true
 			}
 		}
 		if !known {
-			return nil, fmt.Errorf("-paths %s: no path is called so, see -list", pattern)
+			return nil, &pattern
 		}
 	}
-	var paths []path
-	for i, p := range all {
-		if chosen[i] {
-			paths = append(paths, p)
+	for i, one := range all {
+		if take[i] {
+			chosen = append(chosen, one)
 		}
 	}
-	return paths, nil
+	return chosen, nil
 }
 
 // matches tells whether name is pattern, in which * stands for anything.

@@ -19,6 +19,15 @@ type path struct {
 	// Binary is which of several binaries it runs, Command how.
 	Binary  string
 	Command []string
+	// Client runs beside the host, if it is not nil.
+	Client *client `json:",omitempty"`
+}
+
+// client is a process that runs beside a host, in the same namespace.
+type client struct {
+	// Role is which part of this program it is; without one Command has the program.
+	Role    string `json:",omitempty"`
+	Command []string
 }
 
 // about says what the path is.
@@ -82,13 +91,20 @@ func checkBinaries(paths []path) error {
 		if p.Command == nil {
 			continue
 		}
-		info, err := os.Stat(p.Command[0])
-		if err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
-			err = errors.New("no program")
+		if err := checkBinary(p.Command[0]); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("-netstackd %s: %w: give the path of a netstackd binary, as `make build` makes it", p.Command[0], err)
-		}
+	}
+	return nil
+}
+
+func checkBinary(name string) error {
+	info, err := os.Stat(name)
+	if err == nil && (info.IsDir() || info.Mode()&0o111 == 0) {
+		err = errors.New("no program")
+	}
+	if err != nil {
+		return fmt.Errorf("-netstackd %s: %w: give the path of a netstackd binary, as `make build` makes it", name, err)
 	}
 	return nil
 }

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
+
+	"netstackd/hooks/trace"
 )
 
 // request is what the outer process asks of a worker, one JSON value each.
@@ -14,8 +17,12 @@ type request struct {
 	// may be written.
 	Path     *path  `json:",omitempty"`
 	TraceDir string `json:",omitempty"`
-	// Work of a start and a run.
+	// Addresses of a start: the host's.
+	Addresses []netip.Prefix `json:",omitempty"`
+	// Work of a run.
 	Work string `json:",omitempty"`
+	// Pings of a ping.
+	Pings *pings `json:",omitempty"`
 	// Warm and Length of a run.
 	Warm, Length time.Duration `json:",omitempty"`
 }
@@ -23,8 +30,9 @@ type request struct {
 // What a worker can do.
 const (
 	doOpen  = "open"  // be a path
-	doStart = "start" // start a host for a work
-	doRun   = "run"   // do one round of it
+	doStart = "start" // start a host
+	doRun   = "run"   // do one round of a work
+	doPing  = "ping"  // ping it for a race
 	doStop  = "stop"  // stop the host
 )
 
@@ -32,7 +40,23 @@ const (
 type reply struct {
 	Error string   `json:",omitempty"`
 	Round *round   `json:",omitempty"` // of a run
+	Pongs *pongs   `json:",omitempty"` // of a ping
 	End   *hostEnd `json:",omitempty"` // of a stop
+}
+
+// pings are those of one answerer in one round, to one of its addresses.
+type pings struct {
+	To    netip.Addr
+	Count int
+	// Interval from one to the next; Length after which none begins but the first;
+	// Patience how long each waits.
+	Interval, Length, Patience time.Duration
+}
+
+// pongs are what came back. None is asked for after one that is not answered.
+type pongs struct {
+	Sent int
+	RTT  []time.Duration `json:",omitempty"`
 }
 
 // round is one measured round.
@@ -50,6 +74,10 @@ type hostEnd struct {
 	Packets, TraceLost uint64
 	Traced             bool
 	Notes              []string `json:",omitempty"`
+	// Answerers are netstackd's scorecards, Says its last warnings and what its
+	// answerer said last.
+	Answerers []trace.Scorecard `json:",omitempty"`
+	Says      []string          `json:",omitempty"`
 }
 
 // add adds what another host of the same path said.

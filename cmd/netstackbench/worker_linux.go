@@ -30,6 +30,8 @@ func play(role string, args []string) error {
 		return workerMain()
 	case roleHolder:
 		return holderMain()
+	case roleAgent:
+		return agentMain(args)
 	}
 	if role == report.Kernel {
 		// Its interface comes when the other side closes the pipe.
@@ -87,11 +89,8 @@ func workerMain() error {
 	raiseFileLimit()
 	w := &worker{}
 	err := answer(os.Stdin, os.Stdout, w.handle)
-	if w.host != nil {
-		_, stopErr := w.host.stop()
-		err = errors.Join(err, stopErr)
-	}
-	return err
+	_, stopErr := w.stop()
+	return errors.Join(err, stopErr)
 }
 
 // manyFiles is enough for the connections of any work.
@@ -117,6 +116,8 @@ type worker struct {
 	path     path
 	traceDir string
 	host     *host // nil if none runs
+	beside   *companion
+	pingers  map[netip.Addr]*load.Pinger
 	last     netip.Addr
 	sources  []netip.Addr
 	holders  []*holder
@@ -129,16 +130,20 @@ func (w *worker) handle(r request) (answer reply) {
 	case doOpen:
 		w.path, w.traceDir = *r.Path, r.TraceDir
 	case doStart:
-		addresses := hostAddrs(max(find(r.Work).addresses, 1))
-		w.last = addresses[len(addresses)-1].Addr()
-		w.host, err = startHost(&w.path, addresses, w.traceDir)
+		w.last = r.Addresses[len(r.Addresses)-1].Addr()
+		w.host, err = startHost(&w.path, r.Addresses, w.traceDir)
+		if err == nil && w.path.Client != nil {
+			if w.beside, err = startCompanion(w.path.Client); err != nil {
+				_, stopErr := w.stop()
+				err = errors.Join(err, stopErr)
+			}
+		}
 	case doRun:
 		answer.Round, err = w.run(find(r.Work), load.Window{Warm: r.Warm, Length: r.Length})
+	case doPing:
+		answer.Pongs, err = w.ping(r.Pings)
 	case doStop:
-		if w.host != nil {
-			answer.End, err = w.host.stop()
-			w.host, w.sources = nil, nil
-		}
+		answer.End, err = w.stop()
 	default:
 		err = fmt.Errorf("no such request: %q", r.Do)
 	}
@@ -146,6 +151,24 @@ func (w *worker) handle(r request) (answer reply) {
 		answer.Error = err.Error()
 	}
 	return answer
+}
+
+// stop stops the host, if one runs, and what is beside it.
+func (w *worker) stop() (*hostEnd, error) {
+	for _, p := range w.pingers {
+		_ = p.Close() // nothing is written to it any more
+	}
+	w.pingers = nil
+	if w.beside != nil {
+		w.beside.stop()
+		w.beside = nil
+	}
+	if w.host == nil {
+		return nil, nil
+	}
+	end, err := w.host.stop()
+	w.host, w.sources = nil, nil
+	return end, err
 }
 
 // find is the work of that name, which the outer process knows as well.

@@ -33,6 +33,9 @@ type work struct {
 	do       func(*site, load.Window) (outcome, error)
 }
 
+// hosts are the addresses that the host has for it.
+func (w *work) hosts() []netip.Prefix { return hostAddrs(max(w.addresses, 1)) }
+
 // figure is a value that a work yields.
 type figure struct {
 	name, unit   string

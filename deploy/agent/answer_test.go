@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"netstackd/deploy/agent"
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/byhand/byhandtest"
@@ -227,20 +227,18 @@ func TestAnswerer(t *testing.T) {
 
 // TestAnswererIsShort: it is there to be read.
 func TestAnswererIsShort(t *testing.T) {
-	text, err := os.ReadFile("answer.py")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	if len(lines) > 60 {
-		t.Errorf("%d lines, want 60 at most", len(lines))
-	}
-	for i, line := range lines {
-		if len(line) > 110 {
-			t.Errorf("line %d has %d characters", i+1, len(line))
+	for name, text := range map[string]string{"answer.py": agent.Exec, "answer.sh": agent.FIFO} {
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(lines) > 60 {
+			t.Errorf("%s: %d lines, want 60 at most", name, len(lines))
 		}
-		if words := strings.Fields(line); len(words) > 0 && (words[0] == "import" || words[0] == "from") && line != "import struct, sys, time" {
-			t.Errorf("line %d: %s", i+1, line)
+		for i, line := range lines {
+			if len(line) > 110 {
+				t.Errorf("%s: line %d has %d characters", name, i+1, len(line))
+			}
+			if words := strings.Fields(line); len(words) > 0 && (words[0] == "import" || words[0] == "from") && line != "import struct, sys, time" {
+				t.Errorf("%s: line %d: %s", name, i+1, line)
+			}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package agent holds what an agent needs to be the host's ICMP: ping-respond.md,
-// the prompt; answer.py, the reference answerer, for comparison; README.md, how
-// to start them. The package itself is its tests, which hold the prompt's worked
-// example against hooks/wire number by number, and the answerer's replies against
-// hooks/byhand.
+// the prompt; answer.py and answer.sh, the reference answerers, for comparison, and
+// in agent.go for programs; README.md, how to start them. The tests hold the
+// prompt's worked example against hooks/wire number by number, and the answerers'
+// replies against hooks/byhand.
 package agent

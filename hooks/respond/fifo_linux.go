@@ -171,6 +171,15 @@ func (p place) open(mode int) (*os.File, error) {
 	return file, nil
 }
 
+// abandon removes the FIFO, and has those go on who wait in open for its other end,
+// which mode says how to open: nobody else would ever come.
+func (p place) abandon(mode int) {
+	if other, err := p.open(mode); err == nil {
+		defer other.Close() // they have gone on since it was opened: fifo_open in fs/pipe.c
+	}
+	p.remove()
+}
+
 // remove removes the FIFO, if it is still the one that was made.
 func (p place) remove() {
 	if info, err := os.Lstat(p.path); err == nil && os.SameFile(info, p.info) {
@@ -184,7 +193,8 @@ func (f *FIFO) Start() {
 	f.running.Go(f.serve)
 }
 
-// Close stops serving, whatever clients do, and removes the FIFOs.
+// Close stops serving, whatever clients do, and removes the FIFOs. Nobody is left
+// waiting there.
 func (f *FIFO) Close() error {
 	f.closing.Do(func() {
 		f.cancel()
@@ -192,8 +202,8 @@ func (f *FIFO) Close() error {
 		if f.command != nil {
 			f.command.Close()
 		}
-		f.commandPlace.remove()
-		f.responsePlace.remove()
+		f.commandPlace.abandon(unix.O_RDONLY)
+		f.responsePlace.abandon(unix.O_WRONLY)
 		f.lock.Close()
 	})
 	return nil

@@ -1,6 +1,7 @@
 package respond_test
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -315,6 +316,40 @@ func TestFIFOClose(t *testing.T) {
 	}
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// TestFIFOCloseLetsGo: nobody is left who waits for the other end of a FIFO that is
+// gone.
+func TestFIFOCloseLetsGo(t *testing.T) {
+	b := newBench(t, respond.DeskConfig{})
+	dir := t.TempDir()
+	f, err := respond.OpenFIFO(respond.FIFOConfig{Dir: dir, Desk: b.Desk, Log: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	// The first is served, and has nobody else heard for a second.
+	var clients []*exec.Cmd
+	for _, script := range []string{"echo READ > tun_cmd; touch served; exec sleep 0.1", "echo READ > tun_cmd", "exec cat tun_resp"} {
+		cmd := exec.CommandContext(ctx, "sh", "-c", script)
+		cmd.Dir = dir
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, cmd)
+		for _, err := os.Stat(dir + "/served"); err != nil && ctx.Err() == nil; _, err = os.Stat(dir + "/served") {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	f.Close()
+	for _, cmd := range clients {
+		if err := cmd.Wait(); ctx.Err() != nil {
+			t.Errorf("%q still waits: %v", cmd.Args, err)
+		}
 	}
 }
 

@@ -11,9 +11,10 @@
 //   - connect.go: [Connect], connections made and reset.
 //   - hold.go: [Hold], many connections at a time.
 //   - datagram.go: [Datagrams], UDP echoed with a window of outstanding ones.
-//   - ping.go: [Ping], echo requests, as fast as they are answered or paced.
+//   - ping.go: [Ping], echo requests, as fast as they are answered or paced;
+//     [Pinger], one at a time, over IPv6 too.
 //   - socket.go: the sockets. They block, and a goroutine sits in each call:
 //     with the few sockets there are here a thread costs less than a poller.
 //
-// All of it is for IPv4 and Linux.
+// All of it is for Linux, and all but the Pinger for IPv4.
 package load

@@ -14,7 +14,10 @@ import (
 const patience = 5 * time.Second
 
 // sockaddr is to in the form of x/sys.
-func sockaddr(to netip.AddrPort) *unix.SockaddrInet4 {
+func sockaddr(to netip.AddrPort) unix.Sockaddr {
+	if to.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
+	}
 	return &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
 }
 

@@ -55,17 +55,9 @@ func (r *Report) WriteChart(w io.Writer, format string) error {
 		return errors.New("draw chart: nothing to draw was measured: it shows tcp-, rr-, connects-, udp- and ping- works")
 	}
 	height := panelHeight * vg.Length(len(panels))
-	var canvas interface {
-		vg.CanvasSizer
-		io.WriterTo
-	}
-	switch format {
-	case "png":
-		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(chartWidth, height), vgimg.UseDPI(chartDPI))}
-	case "svg":
-		canvas = vgsvg.New(chartWidth, height)
-	default:
-		return fmt.Errorf("draw chart: format %q is neither png nor svg", format)
+	canvas, err := newCanvas(chartWidth, height, format)
+	if err != nil {
+		return err
 	}
 	paths := r.paths()
 	whole := draw.New(canvas)
@@ -84,6 +76,23 @@ func (r *Report) WriteChart(w io.Writer, format string) error {
 		return fmt.Errorf("write chart: %w", err)
 	}
 	return nil
+}
+
+// canvas is a picture that can be written.
+type canvas interface {
+	vg.CanvasSizer
+	io.WriterTo
+}
+
+// newCanvas makes one in a format, "png" or "svg".
+func newCanvas(width, height vg.Length, format string) (canvas, error) {
+	switch format {
+	case "png":
+		return vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(chartDPI))}, nil
+	case "svg":
+		return vgsvg.New(width, height), nil
+	}
+	return nil, fmt.Errorf("draw chart: format %q is neither png nor svg", format)
 }
 
 // panels are those for which something was measured.

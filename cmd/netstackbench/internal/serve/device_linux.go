@@ -51,6 +51,9 @@ func configure(name string, addresses []netip.Prefix) error {
 	}
 	for _, p := range addresses {
 		address := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+		if p.Addr().Is6() {
+			address.Flags = unix.IFA_F_NODAD // nobody else is there, and it takes a second
+		}
 		if err := netlink.AddrAdd(l, address); err != nil {
 			return fmt.Errorf("add %v to %s: %w", p, name, err)
 		}
