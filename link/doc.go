@@ -27,6 +27,8 @@
 //     offloading_linux.go moves packets with that header on the device's file;
 //     receive_buffer.go is what it reads into, poll.go how long it polls an idle
 //     device before it blocks, bulk.go how much comes in at once.
+//   - split.go: UDP super-datagrams become datagrams. gather.go: datagrams that
+//     leave together become one super-datagram.
 //   - follow.go: the goroutine that follows the device's events. judge.go: what a
 //     change of the device means, and the command that mends it.
 //   - drops.go: counters and the closed list of drop reasons.

@@ -28,7 +28,7 @@ const (
 var reasons = [numReasons]struct{ name, doc string }{
 	dropEmpty:               {"link-empty", "inbound: a packet of no bytes"},
 	dropMalformed:           {"link-malformed", "inbound: the device's virtio-net header does not fit the packet"},
-	dropUnknownSegmentation: {"link-unknown-segmentation", "inbound: the device's virtio-net header names a segmentation that was not agreed on, UDP's say"},
+	dropUnknownSegmentation: {"link-unknown-segmentation", "inbound: the device's virtio-net header names a segmentation that was not agreed on"},
 	dropTooManySegments:     {"link-too-many-segments", "inbound: a super-segment had more segments than there were buffers; the first ones were delivered, one drop stands for all the others"},
 	dropSegmentTooLarge:     {"link-segment-too-large", "inbound: a segment of a super-segment was longer than its buffer, because the device's MTU was raised just before"},
 	dropReadError:           {"link-read-error", "inbound: reading the device failed"},
@@ -92,9 +92,21 @@ func (c *counters) out(bytes int) {
 	c.outBytes.Add(uint64(bytes))
 }
 
+// outAll is out for so many packets, of each bytes but the last.
+func (c *counters) outAll(packets, each, last int) {
+	c.outSizes[sizeOf(each)].Add(uint64(packets - 1))
+	c.outSizes[sizeOf(last)].Add(1)
+	c.outBytes.Add(uint64((packets-1)*each + last))
+}
+
 // drop counts one and tells whether it is the first of its kind, which is the
 // one worth a log line.
-func (c *counters) drop(r reason) (first bool) { return c.drops[r].Add(1) == 1 }
+func (c *counters) drop(r reason) (first bool) { return c.dropAll(r, 1) }
+
+// dropAll is drop for packets that are lost together.
+func (c *counters) dropAll(r reason, packets int) (first bool) {
+	return c.drops[r].Add(uint64(packets)) == uint64(packets)
+}
 
 func (c *counters) snapshot() Counters {
 	s := Counters{

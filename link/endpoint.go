@@ -43,6 +43,12 @@ type Options struct {
 // the mark of each packet, so whoever verifies what the kernel did not, and
 // stands between, has to advertise it.
 //
+// UDP super-datagrams, where the kernel has them, pass to and from the kernel
+// alone: inbound ones are split, and the datagrams of one flow that are written
+// while the packets of one read are delivered leave as one. Whoever stands
+// between endpoint and netstack sees each by itself. Each over IPv4 but the first
+// of a super-datagram leaves with another identification than netstack gave it.
+//
 // Without offload every packet is one of the wire, its checksums computed and
 // verified by netstack.
 //
@@ -63,7 +69,8 @@ type Endpoint struct {
 	dev      *Device
 	log      logrus.FieldLogger
 	mover    packetMover
-	offloads bool // that mover passes super-segments
+	offloads bool      // that mover passes super-segments
+	gather   *gatherer // of outbound datagrams, nil if the device takes no super-datagrams
 	counters counters
 	mtu      atomic.Uint32 // bytes
 	linkAddr atomic.Value  // tcpip.LinkAddress; a TUN has none, netstack may set one
@@ -120,6 +127,9 @@ func (e *Endpoint) chooseMover(o Options) error {
 		mover, err := startOffloading(e.dev, &e.counters, o.BusyPoll)
 		if err == nil {
 			e.mover, e.offloads = mover, true
+			if write := mover.writeSuper(); write != nil {
+				e.gather = &gatherer{write: write, wrote: e.wroteGathered}
+			}
 			return nil
 		}
 		if o.Offload == OffloadOn {

@@ -45,10 +45,7 @@ func (e *Endpoint) readLoop() {
 		e.delivering = true
 		e.mu.Unlock()
 
-		for i, pkt := range pkts {
-			e.deliver(dispatcher, pkt)
-			pkts[i] = nil // it may live on in a pool
-		}
+		e.deliverAll(dispatcher, pkts)
 		switch {
 		case err == nil, errors.Is(err, errLyingHeader): // the next packet is another one
 			failures = 0
@@ -85,6 +82,19 @@ func (e *Endpoint) readAgain(err error, failures int) (stop <-chan struct{}, goO
 		e.changed.Broadcast() // ended, or parked
 	}
 	return e.stop, goOn
+}
+
+// deliverAll hands over what one receive brought. What netstack replies to several
+// is gathered.
+func (e *Endpoint) deliverAll(d stack.NetworkDispatcher, pkts []*stack.PacketBuffer) {
+	if e.gather != nil && len(pkts) > 1 {
+		e.gather.begin()
+		defer e.gather.end()
+	}
+	for i, pkt := range pkts {
+		e.deliver(d, pkt)
+		pkts[i] = nil // it may live on in a pool
+	}
 }
 
 // deliver hands one packet over; netstack takes references of its own.

@@ -22,6 +22,10 @@ type packetMover interface {
 	// device. bytes is the length of the packet.
 	send(pkt *stack.PacketBuffer) (bytes int, err error)
 
+	// writeSuper returns what writes a packet, which it borrows, and a header that
+	// makes a super-datagram of it; nil if the device takes none.
+	writeSuper() func(h virtioHeader, packet []byte) error
+
 	// interruptible tells whether interrupt works on this device.
 	interruptible() bool
 	// interrupt makes receive return, now or when called next, until resume.

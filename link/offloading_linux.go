@@ -21,7 +21,8 @@ import (
 // so that a super-segment of 64 KiB passes whole and its checksum is computed
 // by nobody who need not.
 //
-// UDP's super-datagrams are not offloaded: netstack could not take them whole.
+// A super-datagram of UDP passes whole too, where the kernel has them, but only to
+// here: netstack could not take it, so it is split.
 type offloading struct {
 	counters *counters
 	file     *os.File
@@ -29,6 +30,8 @@ type offloading struct {
 
 	// stopped is set by interrupt, so that polling ends too.
 	stopped atomic.Bool
+	// datagrams says that UDP's super-datagrams were agreed on.
+	datagrams bool
 
 	// Used by receive only.
 	header  [virtioHeaderLen]byte
@@ -36,6 +39,7 @@ type offloading struct {
 	pieces  [2]unix.Iovec // header and buffer
 	poll    poller
 	tryRead func(fd uintptr) bool // readOnce, made once
+	tryMore func(fd uintptr)      // readMore, made once
 	n       int                   // what readOnce read, in bytes, header and packet
 	err     error                 // or why not
 
@@ -58,19 +62,22 @@ func startOffloading(dev *Device, c *counters, busyPoll time.Duration) (packetMo
 	if err := f.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("interrupt reads of the device: %w", err)
 	}
+	var datagrams bool
 	var refused error
-	if err := raw.Control(func(fd uintptr) { refused = turnOffloadsOn(int(fd)) }); err != nil {
+	if err := raw.Control(func(fd uintptr) { datagrams, refused = turnOffloadsOn(int(fd)) }); err != nil {
 		return nil, fmt.Errorf("use the device's file: %w", err)
 	}
 	if refused != nil {
 		return nil, refused
 	}
-	return newOffloading(f, raw, c, busyPoll), nil
+	o := newOffloading(f, raw, c, busyPoll)
+	o.datagrams = datagrams
+	return o, nil
 }
 
 func newOffloading(f *os.File, raw syscall.RawConn, c *counters, busyPoll time.Duration) *offloading {
 	o := &offloading{counters: c, file: f, raw: raw, poll: poller{most: busyPoll}}
-	o.tryRead = o.readOnce
+	o.tryRead, o.tryMore = o.readOnce, o.readMore
 	o.pieces[0] = unix.Iovec{Base: &o.header[0], Len: virtioHeaderLen}
 	o.senders.New = func() any {
 		s := &sender{}
@@ -81,35 +88,39 @@ func newOffloading(f *os.File, raw syscall.RawConn, c *counters, busyPoll time.D
 }
 
 // turnOffloadsOn asks for super-segments of TCP and unfinished checksums, and for
-// nothing else: CreateTUN has asked for UDP's as well.
-func turnOffloadsOn(fd int) error {
+// super-datagrams of UDP, which Linux has since 6.2 and not everybody has.
+func turnOffloadsOn(fd int) (datagrams bool, err error) {
 	ifr, err := unix.NewIfreq("")
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
-		return fmt.Errorf("read the device's flags: %w", err)
+		return false, fmt.Errorf("read the device's flags: %w", err)
 	}
 	switch flags := ifr.Uint16(); {
 	case flags&unix.IFF_VNET_HDR == 0:
-		return errors.New("the device was made without a virtio-net header (vnet_hdr)")
+		return false, errors.New("the device was made without a virtio-net header (vnet_hdr)")
 	case flags&unix.IFF_TAP != 0:
-		return errors.New("the device is a TAP, not a TUN")
+		return false, errors.New("the device is a TAP, not a TUN")
 	}
 	// Whether there is packet information before each packet cannot be seen here:
 	// the bit of IFF_NO_PI means IFF_NOFILTER in the answer (__tun_chr_ioctl in
 	// drivers/net/tun.c). Who opens a device sees to it that there is none.
 	n, err := unix.IoctlGetInt(fd, unix.TUNGETVNETHDRSZ)
 	if err != nil {
-		return fmt.Errorf("read the length of the virtio-net header: %w", err)
+		return false, fmt.Errorf("read the length of the virtio-net header: %w", err)
 	}
 	if n != virtioHeaderLen {
-		return fmt.Errorf("the device's virtio-net header has %d bytes, not %d", n, virtioHeaderLen)
+		return false, fmt.Errorf("the device's virtio-net header has %d bytes, not %d", n, virtioHeaderLen)
 	}
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, unix.TUN_F_CSUM|unix.TUN_F_TSO4|unix.TUN_F_TSO6); err != nil {
-		return fmt.Errorf("turn offloads on: %w", err)
+	const segments = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, segments|unix.TUN_F_USO4|unix.TUN_F_USO6) == nil {
+		return true, nil
 	}
-	return nil
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, segments); err != nil {
+		return false, fmt.Errorf("turn offloads on: %w", err)
+	}
+	return false, nil
 }
 
 func (o *offloading) interruptible() bool { return true }
@@ -132,21 +143,40 @@ func (o *offloading) fit(int) {} // there is always room for the longest packet
 
 func (o *offloading) rest() { o.buffer.rest() }
 
+// mostReads is how many frames receive reads at most. 64 won 1 % of the rate of
+// echoes more, and the first reply waits for the last.
+const mostReads = 16
+
+// receive reads one frame, and while they carry UDP and are there already, more:
+// so that there is something to gather of what is replied.
 func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer, error) {
 	if err := o.raw.Read(o.tryRead); err != nil {
 		// What ended the wait says more than that no packet came.
 		return pkts, rawError(err)
 	}
+	pkts, udp, err := o.take(pkts)
+	for reads := 1; udp && err == nil && o.datagrams && reads < mostReads; reads++ {
+		if o.raw.Control(o.tryMore) != nil || o.n == 0 {
+			break // the next receive will find out
+		}
+		pkts, udp, err = o.take(pkts)
+	}
+	return pkts, err
+}
+
+// take makes packets of what was read and appends them to pkts. udp tells whether
+// it carries UDP.
+func (o *offloading) take(pkts []*stack.PacketBuffer) (_ []*stack.PacketBuffer, udp bool, err error) {
 	if o.err != nil {
-		return pkts, o.err
+		return pkts, false, o.err
 	}
 	if o.n == 0 {
-		return pkts, io.EOF // a TUN has no end; to try again would keep a core busy
+		return pkts, false, io.EOF // a TUN has no end; to try again would keep a core busy
 	}
 	n := o.n - virtioHeaderLen
 	if n <= 0 {
 		o.counters.drop(dropEmpty)
-		return pkts, nil
+		return pkts, false, nil
 	}
 	var h virtioHeader
 	h.decode(o.header[:])
@@ -155,27 +185,29 @@ func (o *offloading) receive(pkts []*stack.PacketBuffer) ([]*stack.PacketBuffer,
 	if err != nil {
 		if errors.Is(err, errUnknownSegmentation) {
 			o.counters.drop(dropUnknownSegmentation)
-			return pkts, nil
+			return pkts, false, nil
 		}
-		return pkts, err // counted as link-malformed
+		return pkts, false, err // counted as link-malformed
 	}
 	if a.gso.Type != stack.GSONone {
 		o.counters.bulk.add(packet[a.gso.L3HdrLen:])
 	}
+	if a.datagram > 0 {
+		return split(pkts, packet, a), true, nil
+	}
+	udp = carriesUDP(packet)
 	protocol := protocolOf(packet)
 	pkt := o.buffer.packet(n)
 	pkt.NetworkProtocolNumber = protocol
 	pkt.RXChecksumValidated = a.validated
 	pkt.GSOOptions = a.gso
-	return append(pkts, pkt), nil
+	return append(pkts, pkt), udp, nil
 }
 
 // readOnce reads a packet into header and buffer, polling if that is worth while.
 // It is false if there is none.
 func (o *offloading) readOnce(fd uintptr) bool {
-	room := o.buffer.room()
-	o.pieces[1].Base = &room[0]
-	o.pieces[1].SetLen(len(room))
+	o.makeRoom()
 	for {
 		n, errno := readNow(fd, o.pieces[:])
 		switch {
@@ -197,6 +229,22 @@ func (o *offloading) readOnce(fd uintptr) bool {
 		runtime.Gosched()
 		_, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
+}
+
+// readMore is readOnce that takes what is there. o.n is 0 if nothing is.
+func (o *offloading) readMore(fd uintptr) {
+	o.makeRoom()
+	n, errno := readNow(fd, o.pieces[:])
+	if o.n, o.err = n, nil; errno != 0 {
+		o.n = 0
+	}
+}
+
+// makeRoom points the second piece at where the next packet goes.
+func (o *offloading) makeRoom() {
+	room := o.buffer.room()
+	o.pieces[1].Base = &room[0]
+	o.pieces[1].SetLen(len(room))
 }
 
 // readNow reads without telling the scheduler: the file is not blocking, and the
@@ -242,8 +290,7 @@ func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
 	defer o.senders.Put(s)
 	var h virtioHeader
 	h.describe(pkt)
-	h.encode(s.header[:])
-	s.pieces = append(s.pieces[:0], unix.Iovec{Base: &s.header[0], Len: virtioHeaderLen})
+	s.begin(h)
 	total := 0
 	views, skip := pkt.AsViewList()
 	for v := views.Front(); v != nil; v = v.Next() {
@@ -253,9 +300,7 @@ func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
 			continue
 		}
 		b, skip = b[skip:], 0
-		piece := unix.Iovec{Base: unsafe.SliceData(b)}
-		piece.SetLen(len(b))
-		s.pieces = append(s.pieces, piece)
+		s.add(b)
 		total += len(b)
 	}
 	if len(s.pieces) > mostPieces {
@@ -263,18 +308,50 @@ func (o *offloading) send(pkt *stack.PacketBuffer) (int, error) {
 		clear(s.pieces)
 		whole := pkt.ToView()
 		defer whole.Release()
-		s.pieces = append(s.pieces[:0], unix.Iovec{Base: &s.header[0], Len: virtioHeaderLen}, unix.Iovec{Base: unsafe.SliceData(whole.AsSlice())})
-		s.pieces[1].SetLen(total)
+		s.begin(h)
+		s.add(whole.AsSlice())
 	}
+	return total, o.write(s)
+}
+
+func (o *offloading) writeSuper() func(virtioHeader, []byte) error {
+	if !o.datagrams {
+		return nil
+	}
+	return func(h virtioHeader, packet []byte) error {
+		s := o.senders.Get().(*sender)
+		defer o.senders.Put(s)
+		s.begin(h)
+		s.add(packet)
+		return o.write(s)
+	}
+}
+
+// begin makes the header the first piece.
+func (s *sender) begin(h virtioHeader) {
+	h.encode(s.header[:])
+	s.pieces = s.pieces[:0]
+	s.add(s.header[:])
+}
+
+// add makes b, which is not empty and borrowed until the write, the next piece.
+func (s *sender) add(b []byte) {
+	piece := unix.Iovec{Base: unsafe.SliceData(b)}
+	piece.SetLen(len(b))
+	s.pieces = append(s.pieces, piece)
+}
+
+// write writes the pieces of s, and forgets them.
+func (o *offloading) write(s *sender) error {
 	err := o.raw.Control(s.tryWrite)
 	clear(s.pieces) // the pool must not keep the packet's memory
 	switch {
 	case err != nil:
-		return total, rawError(err)
+		return rawError(err)
 	case s.errno != 0:
-		return total, fileError("write", s.errno)
+		return fileError("write", s.errno)
 	}
-	return total, nil
+	return nil
 }
 
 // writeOnce hands the pieces to the kernel, which puts them through its own

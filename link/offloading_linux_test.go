@@ -40,6 +40,7 @@ func newSocketDevice(t testing.TB, busyPoll time.Duration) *socketDevice {
 		t.Fatal(err)
 	}
 	d.offloading = newOffloading(f, raw, &d.counted, busyPoll)
+	d.datagrams = true
 	t.Cleanup(func() {
 		f.Close()      //nolint:errcheck // some tests closed it
 		kernel.Close() //nolint:errcheck // likewise
@@ -47,13 +48,6 @@ func newSocketDevice(t testing.TB, busyPoll time.Duration) *socketDevice {
 		d.rest()
 	})
 	return d
-}
-
-// frame is a packet with its header, as it passes the device's file.
-func frame(h virtioHeader, packet []byte) []byte {
-	b := make([]byte, virtioHeaderLen, virtioHeaderLen+len(packet))
-	h.encode(b)
-	return append(b, packet...)
 }
 
 // give writes a frame to the device.
@@ -72,13 +66,6 @@ func (d *socketDevice) one(t testing.TB) *stack.PacketBuffer {
 		t.Fatalf("received %d packets, error %v", len(pkts), err)
 	}
 	return pkts[0]
-}
-
-// bytesOf copies a packet out of its buffer.
-func bytesOf(pkt *stack.PacketBuffer) []byte {
-	v := pkt.ToView()
-	defer v.Release()
-	return slices.Clone(v.AsSlice())
 }
 
 func TestOffloadingReceive(t *testing.T) {
@@ -114,7 +101,8 @@ func TestOffloadingReceive(t *testing.T) {
 		{name: "completed and lent", header: partial(20, 2), packet: ip4(protoICMP, 0, fill(60000)), want: inbound{four, false, stack.GSO{}, sum(ip4(protoICMP, 0, fill(60000)), 22)}},
 		{name: "empty", dropped: "link-empty"},
 		{name: "a lie", header: super(virtioTCPv4, 0, 20), packet: long(60000), err: errLyingHeader},
-		{name: "UDP's super-datagram", header: super(5, 100, 20), packet: ip4(protoUDP, 0, udp(30000)), dropped: "link-unknown-segmentation"},
+		{name: "an old fragment offload", header: super(3, 100, 20), packet: ip4(protoUDP, 0, udp(30000)), dropped: "link-unknown-segmentation"},
+		{name: "too many datagrams", header: superUDP(100, 20), packet: ip4(protoUDP, 0, udp(30000)), err: errLyingHeader},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newSocketDevice(t, 0)
@@ -260,6 +248,85 @@ func TestOffloadingHeld(t *testing.T) {
 		close(q)
 	}
 	wg.Wait()
+}
+
+// TestOffloadingBatch: what waits is read together, while it is UDP's, and comes
+// in its order; a super-datagram comes in datagrams.
+func TestOffloadingBatch(t *testing.T) {
+	one := frame(partial(20, 6), ip4(protoUDP, 0, udp(99)))
+	many := frame(superUDP(100, 40), naivePartial(ip6(protoUDP, udp(250)), 40))
+	other := frame(partial(20, 16), ip4(protoTCP, 0, tcp(0, 99)))
+	lie := frame(superUDP(0, 20), ip4(protoUDP, 0, udp(300)))
+	for _, tc := range []struct {
+		name   string
+		frames [][]byte
+		want   []int // packets of each receive
+		err    error // of the last one
+	}{
+		{"one", [][]byte{one}, []int{1}, nil},
+		{"super-datagram", [][]byte{many}, []int{3}, nil},
+		{"all kinds", [][]byte{one, many, one, other, one}, []int{6, 1}, nil},
+		{"TCP alone", [][]byte{other, other, one}, []int{1, 1, 1}, nil},
+		{"lie", [][]byte{one, one, lie}, []int{2}, errLyingHeader},
+		{"as many as there are", slices.Repeat([][]byte{one}, 3*mostReads+1), []int{mostReads, mostReads, mostReads, 1}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := newSocketDevice(t, 0)
+			var want [][]byte
+			for _, f := range tc.frames {
+				d.give(t, f)
+				switch &f[0] {
+				case &lie[0]:
+				case &many[0]:
+					want = append(want, naiveSplit(f[virtioHeaderLen:], 40, 100)...)
+				default:
+					want = append(want, f[virtioHeaderLen:])
+				}
+			}
+			var got [][]byte
+			var counts []int
+			for i := range tc.want {
+				pkts, err := d.receive(nil)
+				if last := i == len(tc.want)-1; last && !errors.Is(err, tc.err) || !last && err != nil {
+					t.Fatalf("receive: %v", err)
+				}
+				counts = append(counts, len(pkts))
+				for _, pkt := range pkts {
+					got = append(got, bytesOf(pkt))
+					pkt.DecRef()
+				}
+			}
+			if diff := cmp.Diff(tc.want, counts); diff != "" {
+				t.Errorf("packets of each receive (-want +got):\n%s", diff)
+			}
+			if !slices.EqualFunc(got, want, bytes.Equal) {
+				t.Errorf("others came than were given")
+			}
+		})
+	}
+}
+
+// TestOffloadingSuper: a super-datagram leaves with its header, if the device
+// takes any.
+func TestOffloadingSuper(t *testing.T) {
+	d := newSocketDevice(t, 0)
+	packet := naivePartial(ip4(protoUDP, 0, udp(3000)), 20)
+	if err := d.writeSuper()(superUDP(1000, 20), packet); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1<<17)
+	n, err := d.kernel.Read(got)
+	if err != nil || !bytes.Equal(got[:n], frame(superUDP(1000, 20), packet)) {
+		t.Errorf("%d bytes came, %v", n, err)
+	}
+	d.file.Close() //nolint:errcheck // fails the write
+	if err := d.writeSuper()(superUDP(1000, 20), packet); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("write to the closed device: %v", err)
+	}
+	d.datagrams = false
+	if d.writeSuper() != nil {
+		t.Error("super-datagrams go to a device that takes none")
+	}
 }
 
 func TestOffloadingSend(t *testing.T) {

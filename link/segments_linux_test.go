@@ -99,19 +99,19 @@ func (r *rig) message(t *testing.T, protocol tcpip.TransportProtocolNumber, ours
 }
 
 // TestIntegrationUDPSegments: the kernel hands over many datagrams as one
-// super-segment (UDP_SEGMENT), and each comes out by itself: netstack could not
+// super-datagram (UDP_SEGMENT), and each comes out by itself: netstack could not
 // take them whole.
 func TestIntegrationUDPSegments(t *testing.T) {
 	eachOffload(t, func(t *testing.T, o link.Options) {
 		r := newRig(t, o, nil)
 		for _, address := range []string{"172.16.0.2", "fd00:172::2"} {
-			for _, tc := range []struct{ segment, count int }{{1000, 60}, {1452, 44}, {10, 64}, {1, 64}} {
+			for _, tc := range []struct{ segment, bytes int }{{1000, 60000}, {1452, 44 * 1452}, {10, 640}, {1, 64}, {1400, 1401}, {999, 10 * 1000}} {
 				conn, err := net.Dial("udp", net.JoinHostPort(address, "4000"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				setsockopt(t, conn.(*net.UDPConn), unix.IPPROTO_UDP, unix.UDP_SEGMENT, tc.segment)
-				sent := make([]byte, tc.segment*tc.count)
+				sent := make([]byte, tc.bytes)
 				rand.NewChaCha8([32]byte{}).Read(sent) //nolint:errcheck // never fails
 				if _, err := conn.Write(sent); err != nil {
 					t.Fatal(err)

@@ -21,6 +21,7 @@ const (
 	virtioNone  = 0
 	virtioTCPv4 = 1
 	virtioTCPv6 = 4
+	virtioUDP   = 5 // of both versions
 )
 
 // virtioHeader is struct virtio_net_hdr. What it says of a packet is a claim
@@ -29,7 +30,7 @@ type virtioHeader struct {
 	flags          uint8
 	segmentation   uint8  // gso_type
 	headerLen      uint16 // hdr_len, a hint: bytes of all headers
-	segmentSize    uint16 // gso_size: bytes of TCP data in each segment
+	segmentSize    uint16 // gso_size: bytes of data in each segment or datagram
 	checksumStart  uint16 // csum_start: where the summed bytes begin in the packet
 	checksumOffset uint16 // csum_offset: the checksum field, from there
 }
@@ -62,6 +63,9 @@ var (
 type admission struct {
 	validated bool
 	gso       stack.GSO
+	// datagram is how many bytes of payload each datagram of a super-datagram has,
+	// 0 if it is none. It is to be split, and the marks are for each.
+	datagram int
 }
 
 // admit holds the header against the packet that follows it. A claim that the
@@ -106,6 +110,21 @@ func (h *virtioHeader) admit(packet []byte) (admission, error) {
 			}
 		}
 		start, field = t.start, t.field
+	case virtioUDP:
+		// Linux takes none without the mark either (virtio_net_hdr_to_skb in
+		// include/linux/virtio_net.h).
+		t, ok := transportOf(packet)
+		if !ok || t.protocol != uint8(header.UDPProtocolNumber) || t.whole != len(packet) || h.segmentSize == 0 ||
+			!needs || t.start != start || t.field != field {
+			return a, errLyingHeader
+		}
+		data := len(packet) - t.start - header.UDPMinimumSize
+		if int(header.UDP(packet[t.start:]).Length()) != len(packet)-t.start || data > mostSplit*int(h.segmentSize) {
+			return a, errLyingHeader
+		}
+		if data > int(h.segmentSize) {
+			a.datagram = int(h.segmentSize)
+		}
 	default:
 		return a, errUnknownSegmentation
 	}

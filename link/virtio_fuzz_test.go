@@ -77,8 +77,12 @@ func checkAdmission(t *testing.T, h virtioHeader, before []byte) {
 	if (a.gso.MSS > 0) != (a.gso.Type != stack.GSONone) {
 		fail("segments without a size, or a size without segments")
 	}
+	if a.datagram != 0 {
+		checkSplit(t, h, a, before, fail)
+		return
+	}
 	if a.gso.Type == stack.GSONone {
-		if h.segmentation != virtioNone && h.segmentation != virtioTCPv4 && h.segmentation != virtioTCPv6 {
+		if h.segmentation != virtioNone && h.segmentation != virtioTCPv4 && h.segmentation != virtioTCPv6 && h.segmentation != virtioUDP {
 			fail("an unknown segmentation is admitted")
 		}
 		return
@@ -95,6 +99,46 @@ func checkAdmission(t *testing.T, h virtioHeader, before []byte) {
 		fail("nobody could tell what the checksum field holds")
 	case start+20 > len(before) || len(before)-start-int(before[start+12]>>4)*4 <= int(a.gso.MSS):
 		fail("a super-segment of one segment")
+	}
+}
+
+// checkSplit wants a super-datagram to be one, and that it is split into what it
+// says, nothing lost and nothing made up.
+func checkSplit(t *testing.T, h virtioHeader, a admission, packet []byte, fail func(string)) {
+	t.Helper()
+	protocol, start, found := findTransport(packet)
+	switch {
+	case h.segmentation != virtioUDP || a.gso.Type != stack.GSONone:
+		fail("datagrams of no UDP")
+		return
+	case !a.gso.NeedsCsum || !found || protocol != protoUDP || int(a.gso.L3HdrLen) != start:
+		fail("datagrams whose header is elsewhere, or whole")
+		return
+	case a.datagram != int(h.segmentSize) || len(packet)-start-8 <= a.datagram:
+		fail("a super-datagram of one datagram")
+		return
+	}
+	pkts := split(nil, packet, a)
+	if len(pkts) < 2 || len(pkts) > mostSplit {
+		fail(fmt.Sprintf("split into %d", len(pkts)))
+	}
+	var payload []byte
+	for i, pkt := range pkts {
+		b := bytesOf(pkt)
+		pkt.DecRef()
+		n := len(b) - start - 8
+		if n <= 0 || n > a.datagram || n < a.datagram && i < len(pkts)-1 {
+			fail(fmt.Sprintf("datagram %d has %d bytes of payload", i, n))
+			return
+		}
+		// As the header of an unsegmented one it is believed too, and all there.
+		if again, err := (&virtioHeader{virtioNeedsChecksum, virtioUDP, 0, h.segmentSize, h.checksumStart, h.checksumOffset}).admit(b); err != nil || again.datagram != 0 || again.gso != a.gso {
+			fail(fmt.Sprintf("datagram %d is admitted as %+v, %v", i, again, err))
+		}
+		payload = append(payload, b[start+8:]...)
+	}
+	if !bytes.Equal(payload, packet[start+8:]) {
+		fail("the payload was changed")
 	}
 }
 

@@ -3,6 +3,8 @@ package link
 import (
 	"encoding/binary"
 	"slices"
+
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
 // The packets of the virtio-net header's tests are made of bytes here, without
@@ -119,4 +121,18 @@ func findTransport(b []byte) (protocol byte, start int, ok bool) {
 		next, rest = rest[0], rest[n:]
 	}
 	return next, len(b) - len(rest), true
+}
+
+// frame is a packet with its header, as it passes the device's file.
+func frame(h virtioHeader, packet []byte) []byte {
+	b := make([]byte, virtioHeaderLen, virtioHeaderLen+len(packet))
+	h.encode(b)
+	return append(b, packet...)
+}
+
+// bytesOf copies a packet out of its buffer.
+func bytesOf(pkt *stack.PacketBuffer) []byte {
+	v := pkt.ToView()
+	defer v.Release()
+	return slices.Clone(v.AsSlice())
 }

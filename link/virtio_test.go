@@ -66,6 +66,13 @@ func superMarks(kind stack.GSOType, mss, start uint16) admission {
 	return a
 }
 
+// datagramMarks are those of a super-datagram.
+func datagramMarks(size int, start uint16) admission {
+	a := marks(start, 6)
+	a.datagram = size
+	return a
+}
+
 // flagged is h with other flags.
 func flagged(h virtioHeader, flags uint8) virtioHeader {
 	h.flags = flags
@@ -80,7 +87,7 @@ var truths = []admitCase{
 	{name: "nothing-of-no-ip", packet: fill(33)},
 	{name: "valid", header: virtioHeader{flags: virtioDataValid}, packet: ip4(protoTCP, 0, tcp(0, 100)), want: valid},
 	{name: "valid-and-partial", header: flagged(partial(20, 16), virtioNeedsChecksum|virtioDataValid), packet: ip4(protoTCP, 0, tcp(0, 1)),
-		want: admission{true, marks(20, 16).gso}},
+		want: admission{validated: true, gso: marks(20, 16).gso}},
 	// Other bits mean nothing yet: RSC_INFO is 4.
 	{name: "flags-of-later", header: virtioHeader{flags: 0xfc}, packet: ip4(protoTCP, 0, tcp(0, 100))},
 
@@ -103,13 +110,23 @@ var truths = []admitCase{
 	{name: "super6-extension", header: super(virtioTCPv6, 100, 48), packet: ip6(protoDestination, slices.Concat(extension(protoTCP, 0), tcp(0, 300))),
 		want: superMarks(stack.GSOTCPv6, 100, 48)},
 	{name: "super4-valid", header: virtioHeader{flags: virtioDataValid, segmentation: virtioTCPv4, segmentSize: 100}, packet: ip4(protoTCP, 0, tcp(0, 300)),
-		want: admission{true, stack.GSO{Type: stack.GSOTCPv4, MSS: 100, L3HdrLen: 20, CsumOffset: 16}}},
+		want: admission{validated: true, gso: stack.GSO{Type: stack.GSOTCPv4, MSS: 100, L3HdrLen: 20, CsumOffset: 16}}},
 	// hdr_len is a hint: whatever it says is nothing to us.
 	{name: "super4-hint", header: virtioHeader{virtioNeedsChecksum, virtioTCPv4, 0xffff, 100, 20, 16}, packet: ip4(protoTCP, 0, tcp(0, 300)),
 		want: superMarks(stack.GSOTCPv4, 100, 20)},
 	// One segment is no super-segment, whatever the header calls it.
 	{name: "single-full", header: super(virtioTCPv4, 300, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), want: marks(20, 16)},
 	{name: "single-short", header: super(virtioTCPv6, 300, 40), packet: ip6(protoTCP, tcp(0, 299)), want: marks(40, 16)},
+	{name: "datagrams4", header: superUDP(1400, 20), packet: ip4(protoUDP, 0, udp(14000)), want: datagramMarks(1400, 20)},
+	{name: "datagrams4-odd-last", header: superUDP(100, 20), packet: ip4(protoUDP, 0, udp(101)), want: datagramMarks(100, 20)},
+	{name: "datagrams4-ip-options", header: superUDP(100, 24), packet: ip4(protoUDP, 4, udp(300)), want: datagramMarks(100, 24)},
+	{name: "datagrams4-most", header: superUDP(1, 20), packet: ip4(protoUDP, 0, udp(128)), want: datagramMarks(1, 20)},
+	{name: "datagrams4-longest", header: superUDP(65506, 20), packet: ip4(protoUDP, 0, udp(65507)), want: datagramMarks(65506, 20)},
+	{name: "datagrams6", header: superUDP(100, 40), packet: ip6(protoUDP, udp(250)), want: datagramMarks(100, 40)},
+	{name: "datagrams6-extension", header: superUDP(100, 48), packet: ip6(protoDestination, slices.Concat(extension(protoUDP, 0), udp(300))),
+		want: datagramMarks(100, 48)},
+	{name: "datagrams-single", header: superUDP(300, 20), packet: ip4(protoUDP, 0, udp(300)), want: marks(20, 6)},
+	{name: "datagrams-no-data", header: superUDP(1, 20), packet: ip4(protoUDP, 0, udp(0)), want: marks(20, 6)},
 	{name: "single-no-data", header: super(virtioTCPv4, 1, 20), packet: ip4(protoTCP, 0, tcp(40, 0)), want: marks(20, 16)},
 }
 
@@ -157,7 +174,6 @@ var lies = []admitCase{
 
 	{name: "type-2", header: virtioHeader{segmentation: 2}, packet: ip4(protoTCP, 0, tcp(0, 300)), err: errUnknownSegmentation},
 	{name: "type-ufo", header: super(3, 100, 20), packet: ip4(protoUDP, 0, udp(300)), err: errUnknownSegmentation},
-	{name: "type-udp-l4", header: super(5, 100, 20), packet: ip4(protoUDP, 0, udp(300)), err: errUnknownSegmentation},
 	{name: "type-udp-tunnel4", header: super(virtioTCPv4|0x20, 100, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errUnknownSegmentation},
 	{name: "type-ecn", header: super(virtioTCPv4|0x80, 100, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errUnknownSegmentation},
 	{name: "type-ecn-alone", header: super(0x80, 100, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errUnknownSegmentation},
@@ -187,6 +203,23 @@ var lies = []admitCase{
 	{name: "super-no-flag", header: flagged(super(virtioTCPv4, 100, 20), 0), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errLyingHeader},
 	{name: "super-start-elsewhere", header: super(virtioTCPv4, 100, 24), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errLyingHeader},
 	{name: "super-field-elsewhere", header: virtioHeader{virtioNeedsChecksum, virtioTCPv4, 40, 100, 20, 6}, packet: ip4(protoTCP, 0, tcp(0, 300)), err: errLyingHeader},
+	{name: "datagrams-size-0", header: superUDP(0, 20), packet: ip4(protoUDP, 0, udp(300)), err: errLyingHeader},
+	{name: "datagrams-size-0-no-data", header: superUDP(0, 20), packet: ip4(protoUDP, 0, udp(0)), err: errLyingHeader},
+	{name: "datagrams-too-many", header: superUDP(1, 20), packet: ip4(protoUDP, 0, udp(129)), err: errLyingHeader},
+	{name: "datagrams-empty", header: superUDP(100, 20), err: errLyingHeader},
+	{name: "datagrams-tcp", header: superUDP(100, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errLyingHeader},
+	{name: "datagrams-tcp-field", header: super(virtioUDP, 100, 20), packet: ip4(protoTCP, 0, tcp(0, 300)), err: errLyingHeader},
+	{name: "datagrams-longer", header: superUDP(100, 20), packet: slices.Concat(ip4(protoUDP, 0, udp(300)), fill(1)), err: errLyingHeader},
+	{name: "datagrams-shorter", header: superUDP(100, 20), packet: ip4(protoUDP, 0, udp(300))[:327], err: errLyingHeader},
+	{name: "datagrams-udp-longer", header: superUDP(100, 20), packet: with(ip4(protoUDP, 0, udp(300)), 24, 1, 0x35), err: errLyingHeader},
+	{name: "datagrams-udp-shorter", header: superUDP(100, 40), packet: with(ip6(protoUDP, udp(300)), 44, 0, 108), err: errLyingHeader},
+	{name: "datagrams-half-udp", header: superUDP(100, 20), packet: ip4(protoUDP, 0, udp(0)[:7]), err: errLyingHeader},
+	{name: "datagrams-first-fragment", header: superUDP(100, 20), packet: with(ip4(protoUDP, 0, udp(300)), 6, 0x20, 0), err: errLyingHeader},
+	{name: "datagrams-fragment6", header: superUDP(100, 48), packet: ip6(protoFragment, slices.Concat(extension(protoUDP, 0), udp(300))), err: errLyingHeader},
+	{name: "datagrams-no-flag", header: flagged(superUDP(100, 20), 0), packet: ip4(protoUDP, 0, udp(300)), err: errLyingHeader},
+	{name: "datagrams-valid-only", header: flagged(superUDP(100, 20), virtioDataValid), packet: ip4(protoUDP, 0, udp(300)), err: errLyingHeader},
+	{name: "datagrams-start-elsewhere", header: superUDP(100, 24), packet: ip4(protoUDP, 0, udp(300)), err: errLyingHeader},
+	{name: "datagrams-field-elsewhere", header: virtioHeader{virtioNeedsChecksum, virtioUDP, 28, 100, 20, 4}, packet: ip4(protoUDP, 0, udp(300)), err: errLyingHeader},
 	{name: "super-start-of-v6", header: super(virtioTCPv6, 100, 40), packet: ip6(protoHopByHop, slices.Concat(extension(protoTCP, 0), tcp(0, 300))), err: errLyingHeader},
 }
 
@@ -241,7 +274,7 @@ func TestAdmitShort(t *testing.T) {
 						binary.BigEndian.PutUint16(short[4:], uint16(max(n-40, 0)))
 					}
 				}
-				for _, segmentation := range []uint8{virtioNone, virtioTCPv4, virtioTCPv6} {
+				for _, segmentation := range []uint8{virtioNone, virtioTCPv4, virtioTCPv6, virtioUDP} {
 					for flags := range uint8(4) {
 						for _, size := range []uint16{1, 100} {
 							for _, start := range []uint16{0, 20, 40, 48, 60} {
