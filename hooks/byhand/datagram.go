@@ -28,6 +28,8 @@ type datagram struct {
 	first []byte
 	mark  uint64
 	told  bool
+	// ecn has the codepoints that its fragments carry.
+	ecn codepoints
 	// doubt says that another host may make something else of the same
 	// fragments.
 	doubt bool
@@ -80,6 +82,7 @@ func (d *datagram) add(f piece) Outcome {
 	}
 	d.parts = slices.Insert(d.parts, i, part{offset: f.Offset, data: slices.Clone(f.data)})
 	d.have += len(f.data)
+	d.ecn.add(f.ecn)
 	d.cost += len(f.data) + fragmentCost
 	if f.Offset == 0 {
 		d.header = slices.Clone(f.header)
@@ -125,6 +128,12 @@ func (d *datagram) abandon() Outcome {
 // whole reports whether all of the datagram is there.
 func (d *datagram) whole() bool { return d.size >= 0 && d.have == d.size && d.header != nil }
 
+// mustDrop reports whether the datagram must not be put together: congestion was
+// experienced on the way, and by one who cannot be told (RFC 3168 §5.3).
+func (d *datagram) mustDrop() bool {
+	return d.ecn.has(congestionExperienced) && d.ecn.has(notECNCapable)
+}
+
 // join makes one packet of the parts, or nil if it would be too long.
 func (d *datagram) join() []byte {
 	total := len(d.header) + d.size
@@ -135,6 +144,9 @@ func (d *datagram) join() []byte {
 	b = append(b, d.header...)
 	for _, p := range d.parts {
 		b = append(b, p.data...)
+	}
+	if d.ecn.has(congestionExperienced) {
+		setCongestionExperienced(b)
 	}
 	setLength(b, len(d.header))
 	return b

@@ -12,6 +12,7 @@
 //   - address.go: whose address is it (RFC 1122 §3.2.1.3, RFC 4291).
 //   - reassembly.go, datagram.go: [Reassembler], fragments to datagrams, in
 //     bounded memory; and where two hosts that are both right may differ.
+//   - ecn.go: the ECN field of fragments (RFC 3168 §5.3).
 //   - timeout.go: [Host.Timeouts], datagrams that did not become whole.
 //   - echo.go: the echo reply, ICMPv4 and ICMPv6.
 //   - unreachable.go: what nobody here takes, and what cannot be taken.

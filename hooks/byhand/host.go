@@ -233,6 +233,12 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		return silence(ReasonReassemblyTooLong, fragmentRFC)
 	case Empty:
 		return silence(wire.ReasonBadFragment, fragmentRFC)
+	case CompleteMarked:
+		var d wire.Packet
+		d.Decode(whole)
+		s := watched(&d, silence(ReasonFragmentCongestion, "RFC 3168 §5.3"))
+		s.Reassembled = true
+		return s
 	}
 	var d wire.Packet
 	d.Decode(whole)

@@ -87,6 +87,7 @@ const (
 	ReasonMartianDestination   = "martian-destination"
 	ReasonNotOurs              = "not-ours"
 	ReasonFragmentOverlap      = "fragment-overlap"
+	ReasonFragmentCongestion   = "fragment-congestion"
 	ReasonReassemblyTooLong    = "reassembly-too-long"
 	ReasonReassemblyTimeout    = "reassembly-timeout"
 	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
@@ -112,6 +113,7 @@ func DropReasons() map[string]string {
 		ReasonMartianDestination:   "the destination is loopback (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3)",
 		ReasonNotOurs:              "the destination is not an address of this host (RFC 1122 §3.2.1.3)",
 		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4; over IPv4 as hosts do, RFC 791 §3.2 leaves it open)",
+		ReasonFragmentCongestion:   "one fragment has met congestion and another is not ECN-capable, the datagram is dropped (RFC 3168 §5.3)",
 		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
 		ReasonReassemblyTimeout:    "the rest of the datagram did not come in time (RFC 1122 §3.3.2, RFC 8200 §4.5)",
 		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",

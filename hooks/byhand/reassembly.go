@@ -21,6 +21,10 @@ const (
 	// bounds, or of another mind where the RFCs leave it one, may have
 	// discarded some of it, or hold other bytes.
 	CompleteInDoubt
+	// CompleteMarked: the datagram is whole, and to be dropped: a router marked
+	// one of its fragments with congestion experienced, and another says that
+	// its sender knows nothing of that (RFC 3168 §5.3).
+	CompleteMarked
 	// Overlap: it overlaps another, or contradicts the end; all that was
 	// received is discarded.
 	Overlap
@@ -85,7 +89,7 @@ type datagramKey struct {
 func (r *Reassembler) Add(p *wire.Packet, now time.Time) ([]byte, Outcome) {
 	r.expire(now)
 	f, ok := dissect(p)
-	f.raw, f.mark = p.Bytes, r.mark
+	f.raw, f.mark, f.ecn = p.Bytes, r.mark, codepointOf(p)
 	if !ok || len(f.data) == 0 {
 		return nil, Empty
 	}
@@ -107,6 +111,8 @@ func (r *Reassembler) complete(d *datagram, now time.Time) ([]byte, Outcome) {
 	switch {
 	case whole == nil:
 		return nil, TooLong
+	case d.mustDrop():
+		return whole, CompleteMarked
 	case d.doubt:
 		// So is what comes under the same key next.
 		r.begin(d.key, d.version, now).doubt = true
@@ -228,6 +234,7 @@ type piece struct {
 	next   byte
 	nextAt int
 	data   []byte
+	ecn    codepoint
 	// raw is the whole packet, and mark its number.
 	raw  []byte
 	mark uint64

@@ -97,7 +97,7 @@ func (v *Verifier) reassemble(p *hooks.Packet) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	whole, outcome := v.fragments.Add(&p.Packet, p.Time)
-	if outcome != byhand.Complete {
+	if outcome != byhand.Complete && outcome != byhand.CompleteMarked {
 		return ""
 	}
 	var d wire.Packet

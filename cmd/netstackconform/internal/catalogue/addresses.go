@@ -47,6 +47,15 @@ func addresses() []suite.Case {
 			Steps: from4("0.0.0.0"),
 		},
 		{
+			// "{0, <Host-number>}: Specified host on this network. It MUST NOT be
+			// sent, except as a source address as part of an initialization
+			// procedure".
+			ID: "source-this-network", Title: "nor is one from 0.1.2.3",
+			Requirement: suite.Must, RFC: "RFC 1122 §3.2.1.3",
+			Place: "network/ipv4/ipv4.go handleValidatedPacket",
+			Steps: from4("0.1.2.3"),
+		},
+		{
 			// No RFC says that a host must look for its own address there.
 			ID: "source-own", Title: "a ping from the host's own address may be discarded",
 			Requirement: suite.May, RFC: "RFC 1122 §3.2.1.3",

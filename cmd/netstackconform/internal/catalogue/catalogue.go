@@ -16,13 +16,13 @@ func groups() []struct {
 		cases [][]suite.Case
 	}{
 		{"IPv4 header", [][]suite.Case{header4()}},
-		{"IPv4 options", [][]suite.Case{options4()}},
-		{"Fragments", [][]suite.Case{fragments()}},
+		{"IPv4 options", [][]suite.Case{options4(), options4Edges()}},
+		{"Fragments", [][]suite.Case{fragments(), fragments4(), ecn()}},
 		{"ICMP echo", [][]suite.Case{echo()}},
-		{"ICMP errors", [][]suite.Case{icmpErrors()}},
+		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
 		{"ICMP queries", [][]suite.Case{queries()}},
-		{"UDP", [][]suite.Case{udp()}},
-		{"TCP", [][]suite.Case{tcp()}},
+		{"UDP", [][]suite.Case{udp(), udpEdges()}},
+		{"TCP", [][]suite.Case{tcp(), tcpChecksum()}},
 		{"IPv6", [][]suite.Case{ipv6()}},
 		{"Neighbour Discovery", [][]suite.Case{neighbour()}},
 		{"Addresses", [][]suite.Case{addresses()}},
