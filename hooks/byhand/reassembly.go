@@ -111,14 +111,14 @@ func (r *Reassembler) complete(d *datagram, now time.Time) ([]byte, Outcome) {
 	switch {
 	case whole == nil:
 		return nil, TooLong
-	case d.mustDrop():
-		return whole, CompleteMarked
 	case d.doubt:
 		// So is what comes under the same key next.
 		r.begin(d.key, d.version, now).doubt = true
 		return whole, CompleteInDoubt
 	case r.Doubtful(now):
 		return whole, CompleteInDoubt
+	case d.mustDrop():
+		return whole, CompleteMarked
 	}
 	return whole, Complete
 }

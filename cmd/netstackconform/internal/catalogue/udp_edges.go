@@ -19,8 +19,11 @@ func zeroSum(x *suite.Exchange, src, dst string) byhandtest.UDP {
 // sentAsOnes fits a datagram with all ones in the checksum field.
 func sentAsOnes() suite.Match {
 	return suite.That("a datagram with checksum 0xffff", func(_ *suite.Exchange, p *wire.Packet) string {
-		if d := p.Data(); p.Upper != wire.LayerUDP || d[6] != 0xff || d[7] != 0xff {
-			return fmt.Sprintf("its checksum field is %x", d[6:8])
+		if p.Upper != wire.LayerUDP {
+			return "not a datagram"
+		}
+		if field := p.Data()[6:8]; field[0] != 0xff || field[1] != 0xff {
+			return fmt.Sprintf("its checksum field is %x", field)
 		}
 		return ""
 	})
