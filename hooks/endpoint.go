@@ -189,6 +189,7 @@ func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, ans
 			h.Outbound(p)
 		}
 	}
+	e.ledger.mended(p)
 	if p.reassembled {
 		e.ledger.Judge(p.checks[p.nchecks-1 : p.nchecks])
 	}

@@ -17,6 +17,9 @@ type Ledger struct {
 	fates          [2][len(fates)]atomic.Uint64 // by side
 	// reasons counts the drops, by side and by whether they were guarded.
 	reasons map[string]*[2][2]atomic.Uint64
+	// mends counts the packets that each mend had a part in, by side. It has an
+	// element for each reason: the name of a mend is one.
+	mends map[string]*[2]atomic.Uint64
 }
 
 // A Kind is what packets are told apart by when they are counted.
@@ -74,10 +77,14 @@ var (
 // NewLedger returns a ledger that knows the given drop reasons, and
 // ReasonUnknown.
 func NewLedger(reasons ...map[string]string) *Ledger {
-	l := &Ledger{reasons: map[string]*[2][2]atomic.Uint64{ReasonUnknown: {}}}
+	l := &Ledger{
+		reasons: map[string]*[2][2]atomic.Uint64{ReasonUnknown: {}},
+		mends:   map[string]*[2]atomic.Uint64{ReasonUnknown: {}},
+	}
 	for _, m := range reasons {
 		for name := range m {
 			l.reasons[name] = new([2][2]atomic.Uint64)
+			l.mends[name] = new([2]atomic.Uint64)
 		}
 	}
 	return l
@@ -135,13 +142,25 @@ func (l *Ledger) Settle(d Direction, fate Fate, reason string) {
 	t[s][guarded].Add(1)
 }
 
+// mended counts the mends of a packet, whatever became of it.
+func (l *Ledger) mended(p *Packet) {
+	for _, name := range p.mends {
+		n := l.mends[name]
+		if n == nil {
+			n = l.mends[ReasonUnknown]
+		}
+		n[side(p.Direction)].Add(1)
+	}
+}
+
 // A Totals is a copy of the ledger's counts.
 type Totals struct {
 	In, Out, InBytes, OutBytes uint64
 	Verdicts                   map[wire.Verdict]uint64
 	InFates, OutFates          map[Fate]uint64
-	// Drops holds the reasons that occurred.
-	Drops map[string]uint64
+	// Drops holds the reasons that occurred, Mends the mends: whether they changed
+	// a packet, kept it back, or answered it.
+	Drops, Mends map[string]uint64
 }
 
 // Details are the ledger's counts, told apart as far as it does.
@@ -153,6 +172,8 @@ type Details struct {
 	// Fates has an element for each fate of each direction that is no drop, and
 	// one for each reason of a drop that occurred.
 	Fates []FateCount
+	// Mends has an element for each mend that occurred, and each direction.
+	Mends []MendCount
 }
 
 // A KindCount counts the packets of a kind, and their bytes.
@@ -177,12 +198,19 @@ type FateCount struct {
 	N         uint64
 }
 
+// A MendCount counts the packets that a mend had a part in.
+type MendCount struct {
+	Direction Direction
+	Mend      string
+	N         uint64
+}
+
 // Totals returns the counts. Taken while packets move, they may be a few
 // packets apart from each other.
 func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Verdicts: map[wire.Verdict]uint64{}, InFates: map[Fate]uint64{}, OutFates: map[Fate]uint64{},
-		Drops: map[string]uint64{},
+		Drops: map[string]uint64{}, Mends: map[string]uint64{},
 	}
 	for k := range kinds {
 		t.In += l.packets[0][k].Load()
@@ -211,6 +239,11 @@ func (l *Ledger) Totals() Totals {
 			t.Drops[reason] = n
 		}
 	}
+	for mend, by := range l.mends {
+		if n := by[0].Load() + by[1].Load(); n > 0 {
+			t.Mends[mend] = n
+		}
+	}
 	return t
 }
 
@@ -232,6 +265,11 @@ func (l *Ledger) Details() Details {
 				if n := by[s][guarded].Load(); n > 0 {
 					d.Fates = append(d.Fates, FateCount{direction, fate, reason, n})
 				}
+			}
+		}
+		for mend, by := range l.mends {
+			if n := by[s].Load(); n > 0 {
+				d.Mends = append(d.Mends, MendCount{direction, mend, n})
 			}
 		}
 	}

@@ -275,7 +275,7 @@ func (p *pipeline) closeTrace() error {
 
 // summarize puts the counts into the form of the summary.
 func summarize(t hooks.Totals, c compare.Counts) *trace.Summary {
-	s := &trace.Summary{Drops: t.Drops, Elsewhere: map[string]uint64{}}
+	s := &trace.Summary{Drops: t.Drops, Mends: t.Mends, Elsewhere: map[string]uint64{}}
 	s.Packets.In, s.Packets.Out = t.In, t.Out
 	s.Checksums.OK, s.Checksums.Bad = t.Verdicts["ok"], t.Verdicts["bad"]
 	s.Checksums.Partial, s.Checksums.Absent = t.Verdicts["partial"], t.Verdicts["absent"]

@@ -161,6 +161,9 @@ type Summary struct {
 	// Drops are the reasons of the packets dropped, guarded and mended, which they
 	// add up to.
 	Drops map[string]uint64 `json:"drops"`
+	// Mends are how many packets each mend had a part in: changed, kept back, or
+	// answered in netstack's place.
+	Mends map[string]uint64 `json:"mends,omitempty"`
 	// Elsewhere are the reasons of what was lost before the hooks saw it, or
 	// after they had let it pass: by the link, a service, an injected fault.
 	Elsewhere map[string]uint64 `json:"elsewhere,omitempty"`

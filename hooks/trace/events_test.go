@@ -143,7 +143,7 @@ func scenes(t testing.TB) []scene {
 	copy(mapped[8:], make([]byte, 10))
 	copy(mapped[18:], []byte{0xff, 0xff, 10, 0, 0, 1})
 
-	full := &trace.Summary{Drops: map[string]uint64{"bad-icmp-checksum": 2, "guard-fragment-too-long": 1, "link-malformed": 4}, TraceLost: 17}
+	full := &trace.Summary{Drops: map[string]uint64{"bad-icmp-checksum": 2, "guard-fragment-too-long": 1, "link-malformed": 4}, Mends: map[string]uint64{"reserved-flag": 7}, TraceLost: 17}
 	full.Packets.In, full.Packets.Out = 209, 206
 	full.Checksums.OK, full.Checksums.Bad, full.Checksums.Partial, full.Checksums.Absent = 811, 2, 3, 5
 	full.Compare.Match, full.Compare.Differ, full.Compare.Missing, full.Compare.Unexpected, full.Compare.Unjudged = 202, 1, 1, 1, 9

@@ -175,6 +175,9 @@ func (s *Summary) Text() string {
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		fmt.Fprintf(&b, "dropped: %d %s\n", s.Drops[reason], reason)
 	}
+	for _, mend := range slices.Sorted(maps.Keys(s.Mends)) {
+		fmt.Fprintf(&b, "mended: %d %s\n", s.Mends[mend], mend)
+	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Elsewhere)) {
 		fmt.Fprintf(&b, "lost elsewhere: %d %s\n", s.Elsewhere[reason], reason)
 	}

@@ -28,8 +28,12 @@ func (c *collector) traffic(e emitter) {
 			[]string{"layer", "verdict"}, float64(s.N), string(s.Layer), string(s.Verdict))
 	}
 	for _, f := range d.Fates {
-		e.counter("packet_fates_total", "Packets by what became of them; reason is why they were dropped or guarded.",
+		e.counter("packet_fates_total", "Packets by what became of them; reason is why they were dropped or guarded. The fate mended means kept from its way; see netstackd_mends_total.",
 			[]string{"direction", "fate", "reason"}, float64(f.N), string(f.Direction), string(f.Fate), f.Reason)
+	}
+	for _, m := range d.Mends {
+		e.counter("mends_total", "Packets that a mend of the guard changed, kept back, or answered in netstack's place.",
+			[]string{"direction", "mend"}, float64(m.N), string(m.Direction), m.Mend)
 	}
 	for _, output := range slices.Sorted(maps.Keys(c.Lost)) {
 		e.counter("trace_events_lost_total", "Events that their output did not take in time; the traffic is not affected.",
