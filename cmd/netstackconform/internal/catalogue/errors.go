@@ -35,14 +35,14 @@ func icmpErrors() []suite.Case {
 		{
 			// "the ICMP datagram SHOULD contain as much of the original datagram
 			// as possible without the length of the ICMP datagram exceeding 576
-			// bytes", which [suite.Error] judges.
+			// bytes", which suite.Error judges.
 			ID: "error-length", Title: "an error about a long datagram has at most 576 bytes",
 			Requirement: suite.Should, RFC: "RFC 1812 §4.3.2.3",
 			Steps: ask(closed(1400), suite.Reply(suite.Error(suite.Unreachable4, 3))),
 		},
 		{
-			// "Hosts that send ICMP error messages with TOS ... SHOULD be zero":
-			// "ICMP error messages SHOULD be sent with a TOS of 0".
+			// "An ICMP error message SHOULD be sent with normal (i.e., zero) TOS
+			// bits." Routers may use precedence 6 (RFC 1812 §4.3.2.5), as Linux does.
 			ID: "error-tos", Title: "an error has a type of service of 0, whatever it is about",
 			Requirement: suite.Should, RFC: "RFC 1122 §3.2.2",
 			Steps: ask(edit(closed(16), header(1, 0x28)),

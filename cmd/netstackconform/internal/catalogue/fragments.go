@@ -108,9 +108,12 @@ func fragments() []suite.Case {
 			}), suite.Reply(suite.Error(suite.BadParameter6, 0), suite.Pointer(42))),
 		},
 		{
-			// "A host that receives an IPv6 'atomic fragment' MUST process it in
-			// isolation from any other packets/fragments, even if such
-			// packets/fragments contain the same set {...}."
+			// "A host that receives an IPv6 packet that includes a Fragment Header
+			// with the "Fragment Offset" equal to 0 and the "M" flag equal to 0
+			// MUST process that packet in isolation from any other
+			// packets/fragments, even if such packets/fragments contain the same
+			// set {IPv6 Source Address, IPv6 Destination Address, Fragment
+			// Identification}."
 			ID: "fragments6-atomic", Title: "an atomic fragment is handled alone",
 			Requirement: suite.Must, RFC: "RFC 6946 §4",
 			Steps: ask(func(x *suite.Exchange) [][]byte {
@@ -120,9 +123,9 @@ func fragments() []suite.Case {
 			}, pong()),
 		},
 		{
-			// "Nodes MUST silently ignore the following Neighbor Discovery ...
-			// messages if the packets carrying them include an IPv6 Fragmentation
-			// Header".
+			// "Nodes MUST silently ignore the following Neighbor Discovery and
+			// SEcure Neighbor Discovery messages if the packets carrying them
+			// include an IPv6 Fragmentation Header: ... Neighbor Solicitation".
 			ID: "fragments6-solicitation", Title: "neighbour discovery in a fragment is silently ignored",
 			Requirement: suite.Must, RFC: "RFC 6980 §5",
 			Steps: ask(one(func(x *suite.Exchange) []byte {

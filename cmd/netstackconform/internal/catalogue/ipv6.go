@@ -90,8 +90,8 @@ func ipv6() []suite.Case {
 		{
 			// "An IPv6 node that receives a packet with a destination address
 			// assigned to it and that contains an RH0 extension header MUST NOT
-			// execute the algorithm ... [but] process [it] as ... an unrecognized
-			// Routing Type value."
+			// execute the algorithm specified in the latter part of Section 4.4 of
+			// [RFC2460] for RH0." It is treated as an unrecognized routing type.
 			ID: "v6-routing-0", Title: "routing type 0 is unknown",
 			Requirement: suite.Must, RFC: "RFC 5095 §3",
 			Steps: ask(with("", routing(0, 1)), unknown(0, 42)),

@@ -33,9 +33,8 @@ func neighbour() []suite.Case {
 			Steps: ask(solicit(solicitedNode, byhandtest.Neighbour{Options: linkAddress}), advertised),
 		},
 		{
-			// "Source link-layer address: The link-layer address for the sender.
-			// ... On link layers that have addresses this option MUST be included
-			// in multicast solicitations": a TUN has none.
+			// "Otherwise, on link layers that have addresses this option MUST be
+			// included in multicast solicitations": a TUN has none.
 			ID: "solicitation-multicast-bare", Title: "the same without a link-layer address, on a link that has none",
 			Requirement: suite.Must, RFC: "RFC 4861 §4.3",
 			Place: "network/ipv6/icmp.go handleICMP",

@@ -133,8 +133,8 @@ func options4() []suite.Case {
 				}))),
 		},
 		{
-			// "A sequence of values ... 1-65535: Reserved": "Hosts shall ignore
-			// this option" (RFC 2113 §2.1, §2.2).
+			// The values from 1 on are reserved (§2.1), and the option is for
+			// routers: a host ignores it, whatever its value.
 			ID: "router-alert-value", Title: "a router alert of an unknown value is ignored",
 			Requirement: suite.Must, RFC: "RFC 2113 §2.2",
 			Place: "network/ipv4/ipv4.go handleRouterAlert",

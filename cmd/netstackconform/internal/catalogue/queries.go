@@ -54,9 +54,10 @@ func queries() []suite.Case {
 			Steps: ask(message(99, 8), suite.Silence()),
 		},
 		{
-			// RFC 6633 §3: "A receiving host MUST silently ignore" them.
-			ID: "source-quench", Title: "a source quench is ignored",
-			Requirement: suite.Must, RFC: "RFC 6633 §3",
+			// It is an ICMP error, about which none may be sent; RFC 6633 asks no
+			// host to do anything about one any more.
+			ID: "source-quench", Title: "nothing is said to a source quench",
+			Requirement: suite.Must, RFC: "RFC 1122 §3.2.2",
 			Steps: ask(one(func(x *suite.Exchange) []byte {
 				m := append([]byte{4, 0, 0, 0, 0, 0, 0, 0}, x.UDP4(suite.ClosedPort, 0)...)
 				put16(m, 2, byhandtest.Checksum(m))

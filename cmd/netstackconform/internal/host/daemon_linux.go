@@ -168,8 +168,12 @@ func (d *Daemon) readLog(r io.Reader) {
 	}
 }
 
-// lastWords is what it died of, to be put behind an error: the panic, or else
-// the last line of its log.
+// crashes are how the line begins that says what a Go program died of, before
+// its stacks.
+var crashes = []string{"panic: ", "fatal error: ", "runtime/cgo: ", "runtime: ", "SIG"}
+
+// lastWords is what it died of, to be put behind an error: how it crashed, or
+// else the last line of its log.
 func (d *Daemon) lastWords() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -177,7 +181,7 @@ func (d *Daemon) lastWords() string {
 		return ""
 	}
 	for _, line := range d.log {
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+		if slices.ContainsFunc(crashes, func(c string) bool { return strings.HasPrefix(line, c) }) {
 			return ": " + line
 		}
 	}

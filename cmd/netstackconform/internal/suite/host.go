@@ -7,7 +7,7 @@ import (
 )
 
 // A Host is one whom cases are run against. Start and Stop are called by one
-// goroutine, which is bound to its thread; Send, Wait and Died by any.
+// goroutine, which is bound to its thread, the others by any, in between.
 type Host interface {
 	Name() string
 	// Start starts the host, again after Stop. It gives each packet that the

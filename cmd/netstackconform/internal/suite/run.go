@@ -47,6 +47,8 @@ type runner struct {
 	index func(*Case) int
 	// tries counts how often a case was run.
 	tries map[*Case]int
+	// beside are the slow cases under way.
+	beside sync.WaitGroup
 }
 
 // start starts the host, and sees that it answers.
@@ -80,13 +82,12 @@ func (r *runner) all(ctx context.Context, cases []*Case, results []Result) error
 			quick = append(quick, i)
 		}
 	}
-	var waiting sync.WaitGroup
 	for _, i := range slow {
 		x := r.open(cases[i], false)
-		waiting.Go(func() { results[i] = r.one(x, cases[i]) })
+		r.beside.Go(func() { results[i] = r.one(x, cases[i]) })
 	}
 	err := r.inTurn(ctx, cases, results, quick)
-	waiting.Wait()
+	r.beside.Wait()
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,9 @@ func (r *runner) inTurn(ctx context.Context, cases []*Case, results []Result, wh
 	return nil
 }
 
+// restart starts the host again, when nobody speaks to it any more.
 func (r *runner) restart() error {
+	r.beside.Wait()
 	if err := r.host.Stop(); err != nil {
 		return err
 	}
