@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,7 +91,8 @@ type State struct {
 	Up bool
 	// MTU in bytes.
 	MTU int
-	// Missing are the addresses that Up gave and that are there no more.
+	// Missing are the addresses that Up gave, or that a prepared device had, and
+	// that are there no more.
 	Missing []Address
 }
 
@@ -115,6 +117,10 @@ type Device struct {
 	index  int    // interface index; 0 when the kernel is not asked (Wrap)
 	kernel []Address
 	log    logrus.FieldLogger
+	// prepared says that somebody else made and configured it, and that it stays;
+	// netstack are then the other side's addresses.
+	prepared bool
+	netstack []netip.Prefix
 
 	// configured is set when Up has given the addresses: from then on one that
 	// is not there is missing.
@@ -139,6 +145,10 @@ func Wrap(dev tun.Device) *Device {
 // Name is the name the device was opened with. It may have been renamed since,
 // see State.
 func (d *Device) Name() string { return d.name }
+
+// Kernel are the addresses of the kernel's side: those that Up gives, or that a
+// prepared device had when it was opened.
+func (d *Device) Kernel() []Address { return slices.Clone(d.kernel) }
 
 // State asks the kernel for the device's state. The error is ErrGone when the
 // device was deleted, ErrElsewhere when it is in another network namespace,
@@ -166,12 +176,15 @@ func (d *Device) State() (State, error) {
 }
 
 // Close closes the device; blocked reads and writes return. The kernel removes
-// the device, its addresses and its routes with it. Close returns when that is
+// the device, its addresses and its routes with it, but for one that was prepared. Close returns when that is
 // done and nothing the device started is left. It may be called again, then it
 // returns what the first call returned.
 func (d *Device) Close() error {
 	d.closeOnce.Do(func() {
 		d.closing.Store(true)
+		if d.prepared {
+			d.leave()
+		}
 		if err := d.tun.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			d.closeErr = fmt.Errorf("close device %s: %w", d.name, err)
 		}

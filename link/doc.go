@@ -14,7 +14,8 @@
 //
 //   - device.go: [Device], a TUN device, and [Config]. [Open] refuses what cannot
 //     work before it makes anything (refuse.go, refuse_linux.go), then makes the
-//     device, down (open_linux.go). [Device.Up] gives the kernel its addresses
+//     device, down (open_linux.go). [OpenPrepared] and [OpenDescriptor] take one that
+//     somebody else has made, without any privilege (prepared_linux.go). [Device.Up] gives the kernel its addresses
 //     (kernel_linux.go); call it once netstack is attached, so that the first
 //     packet finds a host. [Device.State] asks the kernel how the device is
 //     (state_linux.go). [Wrap] makes a Device of any other tun.Device.

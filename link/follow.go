@@ -17,6 +17,10 @@ import (
 // just as that does; asking does not.
 const lookEvery = 5 * time.Second
 
+// lookEveryPrepared is the same of a prepared device, of which there are no events:
+// wireguard asks whether one is up as often.
+const lookEveryPrepared = time.Second
+
 // follower watches a device on behalf of an endpoint and says in the log what
 // changed, also while the endpoint was detached. It belongs to the followLoop that
 // runs; the next one waits for that to end.
@@ -42,7 +46,11 @@ func (e *Endpoint) followLoop(stop <-chan struct{}, previous <-chan struct{}, en
 	}
 	f := &e.follower
 	f.look()
-	ticker := time.NewTicker(lookEvery)
+	every := lookEvery
+	if e.dev.prepared {
+		every = lookEveryPrepared
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	events := e.dev.tun.Events()
 	for {

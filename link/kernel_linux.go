@@ -18,7 +18,7 @@ import (
 // keepAddresses has the kernel keep the device's IPv6 addresses when it goes down.
 // IPv4 addresses it always keeps. name is the device's present one.
 func (d *Device) keepAddresses(name string) {
-	if slices.ContainsFunc(d.kernel, func(a Address) bool { return a.Local.Addr().Is6() }) {
+	if !d.prepared && slices.ContainsFunc(d.kernel, func(a Address) bool { return a.Local.Addr().Is6() }) {
 		setKeepAddrOnDown(sysctlRoot, name, d.log)
 	}
 }
@@ -41,11 +41,16 @@ func setKeepAddrOnDown(root, name string, log logrus.FieldLogger) {
 // Up brings the device up and gives it its addresses. IPv6 addresses are usable
 // at once: they skip duplicate address detection (IFA_F_NODAD), which has nobody
 // to ask on this link, and Up waits the moment until the kernel delivers to them.
+// A prepared device is left as it is; what keeps packets from passing is logged.
 // Call it when netstack is attached. Calling it again puts back what is missing.
 // After an error the device is to be closed.
 func (d *Device) Up() error {
 	if d.index == 0 {
 		return nil // wrapped: configured by somebody else
+	}
+	if d.prepared {
+		d.configured.Store(true)
+		return d.lookPrepared()
 	}
 	// By index: the device may have been renamed, and its old name given away.
 	l := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: d.index}}

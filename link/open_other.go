@@ -17,6 +17,16 @@ func Open(c Config) (*Device, error) {
 	return nil, fmt.Errorf("create device %s on %s: %w: netstackd opens devices on Linux only", c.Name, runtime.GOOS, errors.ErrUnsupported)
 }
 
+// OpenPrepared fails as Open does.
+func OpenPrepared(c Config) (*Device, error) {
+	return nil, fmt.Errorf("open device %s on %s: %w: netstackd opens devices on Linux only", c.Name, runtime.GOOS, errors.ErrUnsupported)
+}
+
+// OpenDescriptor fails as Open does.
+func OpenDescriptor(fd int, _ Config) (*Device, error) {
+	return nil, fmt.Errorf("use descriptor %d on %s: %w: netstackd opens devices on Linux only", fd, runtime.GOOS, errors.ErrUnsupported)
+}
+
 // Up does nothing: no device is configured here.
 func (d *Device) Up() error {
 	d.configured.Store(true)
@@ -24,6 +34,8 @@ func (d *Device) Up() error {
 }
 
 func (d *Device) keepAddresses(string) {}
+
+func (d *Device) leave() {}
 
 func (d *Device) kernelState() (State, error) { return State{}, errors.ErrUnsupported }
 

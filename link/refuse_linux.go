@@ -52,11 +52,17 @@ func checkCloneDevice(path string) error {
 	if err == nil {
 		return unix.Close(fd)
 	}
+	return cloneDeviceError(path, err, "run as root")
+}
+
+// cloneDeviceError says what to do when the device that TUN devices are made with
+// cannot be opened; allow is for who may not.
+func cloneDeviceError(path string, err error, allow string) error {
 	// PathError's text names the verb and the path.
 	cause := &fs.PathError{Op: "open", Path: path, Err: err}
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: run as root, or in a container: --device %s", cause, cloneDevice)
+		return fmt.Errorf("%w: %s, or in a container: --device %s", cause, allow, cloneDevice)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%w: modprobe tun, or in a container: --device %s", cause, cloneDevice)
 	}
@@ -85,19 +91,23 @@ func checkNameFree(name string) error {
 	if err != nil {
 		return fmt.Errorf("look up device %s: %w", name, err)
 	}
-	kind := l.Type() + " device"
-	switch l.Type() {
-	case "tuntap", "tun":
-		kind = "TUN device"
-	case "device": // hardware, and lo
-		kind = "network device"
-	}
 	as := ""
 	if l.Attrs().Name != name {
 		as = " as another name of " + l.Attrs().Name
 	}
 	return fmt.Errorf("create device %s: the name is in use by a %s%s: %w: choose another name, or see what it is: ip -d link show %s",
-		name, kind, as, unix.EBUSY, shellQuote(name))
+		name, kindOf(l), as, unix.EBUSY, shellQuote(name))
+}
+
+// kindOf is for messages: what a link is.
+func kindOf(l netlink.Link) string {
+	switch l.Type() {
+	case "tuntap", "tun":
+		return "TUN device"
+	case "device": // hardware, and lo
+		return "network device"
+	}
+	return l.Type() + " device"
 }
 
 // checkIPv6 refuses a kernel that would not take an IPv6 address for a new

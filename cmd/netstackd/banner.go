@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/link"
 )
 
 // newLog returns the log, written to out.
@@ -31,9 +32,10 @@ func setLog(log *logrus.Logger, cfg *config.Config) {
 
 // announce says what a newcomer needs: which address to ping, what the
 // kernel's side is, and which services wait.
-func announce(log logrus.FieldLogger, cfg *config.Config, device string) {
-	kernel := make([]string, 0, len(cfg.Kernel))
-	for _, a := range cfg.Kernel {
+func announce(log logrus.FieldLogger, cfg *config.Config, dev *link.Device, mtu uint32) {
+	device := dev.Name()
+	var kernel []string
+	for _, a := range dev.Kernel() {
 		kernel = append(kernel, a.String())
 	}
 	addresses := make([]string, 0, len(cfg.Addresses))
@@ -45,7 +47,7 @@ func announce(log logrus.FieldLogger, cfg *config.Config, device string) {
 		services = "none"
 	}
 	log.WithFields(logrus.Fields{
-		"device": device, "mtu": cfg.MTU, "addresses": strings.Join(addresses, " "), "kernel": strings.Join(kernel, ", "),
+		"device": device, "mtu": mtu, "addresses": strings.Join(addresses, " "), "kernel": strings.Join(kernel, ", "),
 		"services": services,
 	}).Info("host is up")
 	for _, p := range cfg.Addresses {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"netstackd/link/linktest"
 )
 
 // threads is the status of each thread of a process, as fields by name.
@@ -134,9 +132,7 @@ func TestIntegrationContainedUser(t *testing.T) {
 	if !inNamespace(t, "ping", "curl") {
 		return
 	}
-	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
-		linktest.SkipOrFail(t, "needs root outside of a user namespace, to become somebody else: uid_map %q, %v", users, err)
-	}
+	needOthers(t)
 	dir := openTo(t)
 	if err := os.Chown(dir, 65534, 65534); err != nil {
 		t.Fatal(err)

@@ -67,11 +67,17 @@ func startDaemon(t *testing.T, flags ...string) *daemon {
 // startCommand is startDaemon for a command prepared by the caller.
 func startCommand(t *testing.T, cmd *exec.Cmd) *daemon {
 	t.Helper()
+	return startBy(t, cmd, cmd.Start)
+}
+
+// startBy is startCommand by way of a function that starts the command.
+func startBy(t *testing.T, cmd *exec.Cmd, start func() error) *daemon {
+	t.Helper()
 	d := &daemon{cmd: cmd, ended: make(chan struct{})}
 	cmd.Stderr = &d.log
 	// A grandchild that holds standard error must not hold the test.
 	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	if err := start(); err != nil {
 		t.Fatalf("start netstackd: %v", err)
 	}
 	go func() {
@@ -137,6 +143,15 @@ func (d *daemon) stop(t *testing.T) {
 // stopBy is stop by any signal.
 func (d *daemon) stopBy(t *testing.T, sig syscall.Signal) {
 	t.Helper()
+	d.end(t, sig)
+	if _, err := net.InterfaceByName(device); err == nil {
+		t.Errorf("%s is still there after netstackd ended", device)
+	}
+}
+
+// end is stopBy, whatever becomes of the device.
+func (d *daemon) end(t *testing.T, sig syscall.Signal) {
+	t.Helper()
 	if status := d.status(); status != running {
 		t.Fatalf("netstackd ended by itself with exit status %d", status)
 	}
@@ -145,9 +160,6 @@ func (d *daemon) stopBy(t *testing.T, sig syscall.Signal) {
 	}
 	if status := d.waitExit(t); status != 0 {
 		t.Errorf("exit status %d after %v, want 0", status, sig)
-	}
-	if _, err := net.InterfaceByName(device); err == nil {
-		t.Errorf("%s is still there after netstackd ended", device)
 	}
 }
 

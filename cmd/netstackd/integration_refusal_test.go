@@ -48,7 +48,8 @@ var refusals = []refusal{
 	{name: "HTTP with a token file that is missing", status: 1, args: []string{"-addr", prefix4, "-http", "127.0.0.1:0", "-http-token-file", "/nonexistent/token"}},
 	{name: "HTTP on a file", status: 1, args: []string{"-addr", prefix4, "-http", "unix:/dev/null"}},
 	{name: "later flag -config", status: 2, args: []string{"-addr", prefix4, "-config", "x.yaml"}},
-	{name: "later flag -tun-fd", status: 2, args: []string{"-addr", prefix4, "-tun-fd", "3"}},
+	{name: "descriptor and its name", status: 2, args: []string{"-addr", prefix4, "-tun-fd", "3", "-tun", "tun7"}},
+	{name: "descriptor that is not open", status: 1, args: []string{"-addr", prefix4, "-tun-fd", "99"}},
 	{name: "unknown mend", status: 2, args: []string{"-addr", prefix4, "-guard", "strict,-everything"}},
 	{name: "address without prefix length", status: 2, args: []string{"-addr", netstack4}},
 	{name: "no address", status: 2, args: []string{"-addr", "localhost/24"}},
@@ -109,6 +110,14 @@ var refusals = []refusal{
 		}},
 }
 
+// needOthers skips the test in a user namespace, where there is nobody else to be.
+func needOthers(t *testing.T) {
+	t.Helper()
+	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
+		linktest.SkipOrFail(t, "needs root outside of a user namespace, to become somebody else: uid_map %q, %v", users, err)
+	}
+}
+
 // giveAddress gives the kernel one more address, on a second TUN device that
 // nobody reads.
 func giveAddress(t *testing.T, prefix string) {
@@ -145,10 +154,7 @@ func TestIntegrationRefusals(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	// In a user namespace there is nobody else to be.
-	if users, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(users), "4294967295") {
-		linktest.SkipOrFail(t, "needs root outside of a user namespace, to give privileges up: uid_map %q, %v", users, err)
-	}
+	needOthers(t)
 	var golden strings.Builder
 	for _, r := range refusals {
 		cmd := exec.Command(daemonPath(t), r.args...)
@@ -157,6 +163,13 @@ func TestIntegrationRefusals(t *testing.T) {
 		}
 		golden.WriteString(refused(t, r, cmd.Start, cmd))
 	}
+	for _, r := range preparedRefusals {
+		cmd := exec.Command(daemonPath(t), append([]string{"-addr", prefix4}, r.args...)...)
+		r.args = cmd.Args[1:]
+		r.prepare(t, cmd)
+		golden.WriteString(refused(t, r, cmd.Start, cmd))
+	}
+	golden.WriteString(unprivilegedRefusals(t))
 	golden.WriteString(withoutTUN(t))
 	golden.WriteString(withoutCapability(t))
 	compareGolden(t, "refusals.golden", golden.String())
@@ -177,15 +190,18 @@ func withoutCapability(t *testing.T) string {
 	r := refusal{name: "no privilege but the device file's", status: 1, args: []string{"-addr", prefix4}}
 	cmd := exec.Command(daemonPath(t), r.args...)
 	cmd.SysProcAttr = nobody()
-	return refused(t, r, func() error {
-		return startCovered(cmd, func() error {
-			// The numbers of Documentation/admin-guide/devices.txt.
-			if err := unix.Mknod("/dev/net/tun", unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil {
-				return fmt.Errorf("make device file: %w", err)
-			}
-			return os.Chmod("/dev/net/tun", 0o666)
-		})
-	}, cmd)
+	return refused(t, r, func() error { return startCovered(cmd, deviceFile(0o666)) }, cmd)
+}
+
+// deviceFile makes a /dev/net/tun with these permissions.
+func deviceFile(permissions os.FileMode) func() error {
+	return func() error {
+		// The numbers of Documentation/admin-guide/devices.txt.
+		if err := unix.Mknod("/dev/net/tun", unix.S_IFCHR|0o600, int(unix.Mkdev(10, 200))); err != nil {
+			return fmt.Errorf("make device file: %w", err)
+		}
+		return os.Chmod("/dev/net/tun", permissions)
+	}
 }
 
 // nobody is what makes a command run without any privilege.

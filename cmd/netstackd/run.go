@@ -68,7 +68,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	resting.Go(func() { giveBack(func() uint64 { return h.endpoint.Counters().InPackets }, debug.FreeOSMemory, ending) })
 	defer resting.Wait()
 	defer close(ending)
-	announce(log, cfg, h.device.Name())
+	announce(log, cfg, h.device, h.endpoint.MTU())
 
 	var cause error
 	down := ""
@@ -138,20 +138,18 @@ type host struct {
 // stack. On an error nothing is left behind.
 func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	h, ready := &host{}, &readiness{}
-	if h.spawner, err = startSpawner(cfg); err != nil {
+	// Before any process is started: none is to inherit the device's descriptor.
+	if h.device, err = openDevice(cfg, log); err != nil {
 		return nil, err
+	}
+	if h.spawner, err = startSpawner(cfg); err != nil {
+		return nil, errors.Join(err, h.device.Close())
 	}
 	defer func() {
 		if err != nil && h.spawner != nil {
 			err = errors.Join(err, h.spawner.close())
 		}
 	}()
-	h.device, err = link.Open(link.Config{
-		Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
 	// From here on what is made is the user's whom it becomes.
 	if err = becomeUser(cfg); err != nil {
 		return nil, errors.Join(err, h.device.Close())
@@ -173,7 +171,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	}
 	// After the device, which a second host by the same name does not get: its
 	// trace must not overwrite the first one's.
-	if h.pipeline, err = newPipeline(cfg, h.endpoint.Offloads(), log); err != nil {
+	named := *cfg
+	named.TUN = h.device.Name() // of a descriptor only that knows it
+	if h.pipeline, err = newPipeline(&named, h.endpoint.Offloads(), log); err != nil {
 		return nil, errors.Join(err, h.device.Close())
 	}
 	h.pipeline.start()
@@ -224,6 +224,18 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		return nil, errors.Join(err, also)
 	}
 	return h, nil
+}
+
+// openDevice opens the device, or takes the one that is open.
+func openDevice(cfg *config.Config, log *logrus.Logger) (*link.Device, error) {
+	c := link.Config{Name: cfg.TUN, MTU: cfg.MTU, Kernel: cfg.Kernel, Netstack: cfg.Addresses, Log: log}
+	switch {
+	case cfg.TUNFD != 0:
+		return link.OpenDescriptor(cfg.TUNFD, c)
+	case cfg.NoConfigure:
+		return link.OpenPrepared(c)
+	}
+	return link.Open(c)
 }
 
 // takeDown ends everything: the packets in the order in which they stop: first

@@ -16,6 +16,10 @@ var debianPackage = map[string]string{
 	"ping": "iputils-ping",
 	"ss":   "iproute2",
 
+	"nsenter": "util-linux",
+	"setpriv": "util-linux",
+	"unshare": "util-linux",
+
 	"systemd-analyze": "systemd",
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -21,12 +22,17 @@ type Config struct {
 	// Addresses are those that netstack owns, in the order given.
 	Addresses []netip.Prefix
 	// Hosts are the addresses that were named for the kernel's side of the link, in
-	// the order given, and Kernel is what that gets.
+	// the order given, and Kernel is what that gets; a device that is prepared gets none.
 	Hosts  []netip.Addr
 	Kernel []link.Address
 
 	TUN string
-	// MTU in bytes.
+	// TUNFD is the open descriptor of the device, which is then used instead of TUN;
+	// 0 if none is given.
+	TUNFD int
+	// NoConfigure says that somebody else makes and configures the device TUN.
+	NoConfigure bool
+	// MTU in bytes, of a device that is made here.
 	MTU int
 
 	// Offload says whether super-segments pass between kernel and netstack.
@@ -116,6 +122,13 @@ const (
 	maxMTU     = 65520
 )
 
+// The bounds of -tun-fd: what the standard streams leave of the kernel's numbers
+// (fs.nr_open of Documentation/admin-guide/sysctl/fs.rst, at most).
+const (
+	firstFD = 3
+	maxFD   = math.MaxInt32
+)
+
 // maxConnections bounds -connections: no more have a port to come from.
 const maxConnections = 1_000_000
 
@@ -130,6 +143,9 @@ const (
 
 // maxBusyPoll bounds -busy-poll: longer than a tick of the kernel, it only burns.
 const maxBusyPoll = 10 * time.Millisecond
+
+// Prepared reports whether somebody else makes and configures the device.
+func (c *Config) Prepared() bool { return c.NoConfigure || c.TUNFD != 0 }
 
 // defaults returns the configuration that settings change.
 func defaults() Config {

@@ -55,7 +55,7 @@ func Parse(args, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, check := range []func() error{d.checkFilter, d.shareOutput, d.complete, d.completeRespond, d.checkHTTP} {
+	for _, check := range []func() error{d.checkFilter, d.shareOutput, d.checkPrepared, d.complete, d.completeRespond, d.checkHTTP} {
 		if err := check(); err != nil {
 			return nil, d.locate(err)
 		}
@@ -180,7 +180,7 @@ func (d *draft) complete() (err error) {
 	if len(d.Addresses) == 0 {
 		return errors.New("-addr is missing: give the address that this host shall own, as in -addr 172.16.0.2/24")
 	}
-	if d.MTU < minMTUIPv6 && slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+	if !d.Prepared() && d.MTU < minMTUIPv6 && slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		return fmt.Errorf("-mtu %d is too small for IPv6: give at least -mtu %d, or no IPv6 address", d.MTU, minMTUIPv6)
 	}
 	if faults.NeedWholeChecksums(d.Inject) {
@@ -190,6 +190,31 @@ func (d *draft) complete() (err error) {
 		}
 		d.Offload = link.OffloadOff
 	}
-	d.Kernel, err = kernelAddresses(d.Addresses, d.Hosts)
+	if !d.Prepared() {
+		d.Kernel, err = kernelAddresses(d.Addresses, d.Hosts)
+	}
 	return err
+}
+
+// checkPrepared refuses to configure a device that somebody else does.
+func (d *draft) checkPrepared() error {
+	if !d.Prepared() {
+		return nil
+	}
+	with := "-no-configure"
+	if d.TUNFD != 0 {
+		with = "-tun-fd"
+		if _, given := d.given["tun"]; given {
+			return errors.New("-tun does not go with -tun-fd: the descriptor's device has its name: leave one of them out")
+		}
+	}
+	for _, refused := range []struct{ name, why string }{
+		{"host", "the kernel's side has the addresses that it was given"},
+		{"mtu", "the MTU is the device's own"},
+	} {
+		if _, given := d.given[refused.name]; given {
+			return fmt.Errorf("-%s does not go with %s, which configures nothing: %s: leave one of them out", refused.name, with, refused.why)
+		}
+	}
+	return nil
 }

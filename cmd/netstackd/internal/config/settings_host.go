@@ -47,7 +47,33 @@ func hostSettings() []setting {
 				}
 				return nil
 			},
-			get: func(c *Config) []string { return one(c.TUN) },
+			get: func(c *Config) []string {
+				if c.TUNFD != 0 {
+					return nil
+				}
+				return one(c.TUN)
+			},
+		}, {
+			name:   "no-configure",
+			help:   "the device is prepared, addresses and all: open it, configure nothing, and leave it at the end; needs no privilege if it is this user's",
+			toggle: func(d *draft, on bool) { d.NoConfigure = on },
+			get:    func(c *Config) []string { return one(strconv.FormatBool(c.NoConfigure)) },
+		}, {
+			name: "tun-fd", takes: "N",
+			help: "the same for a device that is open already, as descriptor N; its name and MTU are read from it",
+			set: func(d *draft, s string) (err error) {
+				d.TUNFD, err = strconv.Atoi(s)
+				if err != nil || d.TUNFD < firstFD || d.TUNFD > maxFD {
+					return fmt.Errorf("expected the number of an open descriptor, from %d: those before it are standard input, output and error", firstFD)
+				}
+				return nil
+			},
+			get: func(c *Config) []string {
+				if c.TUNFD == 0 {
+					return nil
+				}
+				return one(strconv.Itoa(c.TUNFD))
+			},
 		}, {
 			name: "mtu", takes: "N",
 			help: "in bytes (default 1500)",
@@ -58,7 +84,12 @@ func hostSettings() []setting {
 				}
 				return nil
 			},
-			get: func(c *Config) []string { return one(strconv.Itoa(c.MTU)) },
+			get: func(c *Config) []string {
+				if c.Prepared() {
+					return nil
+				}
+				return one(strconv.Itoa(c.MTU))
+			},
 		}, {
 			name: "offload", takes: "auto|on|off",
 			help: "super-segments and unfinished checksums between kernel and netstack; auto is on where the device can (default auto)",

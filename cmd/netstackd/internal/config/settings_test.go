@@ -21,6 +21,8 @@ var another = map[string]struct {
 	"host":                   {values: []string{"172.16.0.9", "172.16.0.8"}},
 	"tun":                    {values: []string{"tun7"}},
 	"mtu":                    {values: []string{"9000"}},
+	"no-configure":           {values: []string{"true"}},
+	"tun-fd":                 {values: []string{"7"}},
 	"offload":                {values: []string{"off"}},
 	"busy-poll":              {values: []string{"20us"}},
 	"services":               {values: []string{"http,echo"}},

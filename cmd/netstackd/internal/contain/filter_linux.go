@@ -51,8 +51,9 @@ var conditional = []seccomp.NameWithConditions{
 		{Argument: 0, Operation: seccomp.Equal, Value: unix.AF_NETLINK}, {Argument: 2, Operation: seccomp.Equal, Value: unix.NETLINK_ROUTE},
 	}},
 	{Name: "ioctl", Conditions: argument(1, unix.TUNGETIFF)},
-	{Name: "ioctl", Conditions: argument(1, unix.TIOCINQ)}, // what waits in a FIFO
-	{Name: "ioctl", Conditions: argument(1, unix.TCGETS)},  // is it a terminal?
+	{Name: "ioctl", Conditions: argument(1, unix.TUNSETOFFLOAD)}, // a device that stays is left as it was
+	{Name: "ioctl", Conditions: argument(1, unix.TIOCINQ)},       // what waits in a FIFO
+	{Name: "ioctl", Conditions: argument(1, unix.TCGETS)},        // is it a terminal?
 	// The Go runtime names its memory.
 	{Name: "prctl", Conditions: argument(0, unix.PR_SET_VMA)},
 }
