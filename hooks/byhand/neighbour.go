@@ -15,7 +15,6 @@ const (
 
 	optionSourceLinkLayer = 1
 	flagSolicited         = 0x40
-	flagOverride          = 0x20
 )
 
 // isSolicitation reports whether a packet is a neighbour solicitation long
@@ -91,15 +90,16 @@ func validSolicitation(p *wire.Packet) bool {
 func isSolicitedNode(a netip.Addr) bool { return a.Is6() && a == solicitedNode(a) }
 
 // advertisement builds the answer to a solicitation (RFC 4861 §7.2.4), without
-// options: a TUN has no link-layer addresses.
+// options: a TUN has no link-layer addresses. Without one there is none that it
+// might override.
 func (h *Host) advertisement(p *wire.Packet) []byte {
 	target, dst := NeighbourTarget(p), Advertised(p)
 	b := h.header6(target, dst, wire.ProtocolICMPv6, neighbourLen)
 	b[7] = neighbourHops
 	m := b[40:]
-	m[0], m[4] = type6Advertisement, flagSolicited|flagOverride
-	if p.Src.IsUnspecified() {
-		m[4] = flagOverride
+	m[0] = type6Advertisement
+	if !p.Src.IsUnspecified() {
+		m[4] = flagSolicited
 	}
 	t := target.As16()
 	copy(m[8:], t[:])

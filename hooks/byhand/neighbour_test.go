@@ -24,10 +24,10 @@ func TestSolicitations(t *testing.T) {
 		want   verdict
 		reply  []byte
 	}{
-		{"unicast", bt.Neighbour{Target: host6}.Packet(peer6, host6), must, answer(peer6, 0x60)},
-		{"to the group", bt.Neighbour{Target: host6, Options: named}.Packet(peer6, group), must, answer(peer6, 0x60)},
-		{"to the group, without a link address", bt.Neighbour{Target: host6}.Packet(peer6, group), must, answer(peer6, 0x60)},
-		{"from nobody yet", bt.Neighbour{Target: host6}.Packet("::", group), must, answer("ff02::1", 0x20)},
+		{"unicast", bt.Neighbour{Target: host6}.Packet(peer6, host6), must, answer(peer6, 0x40)},
+		{"to the group", bt.Neighbour{Target: host6, Options: named}.Packet(peer6, group), must, answer(peer6, 0x40)},
+		{"to the group, without a link address", bt.Neighbour{Target: host6}.Packet(peer6, group), must, answer(peer6, 0x40)},
+		{"from nobody yet", bt.Neighbour{Target: host6}.Packet("::", group), must, answer("ff02::1", 0)},
 		{"for another", bt.Neighbour{Target: "fd00:172::1:2"}.Packet(peer6, group), silence(byhand.ReasonOthersNeighbour), nil},
 		{"hop limit", bt.Neighbour{Target: host6, HopLimit: 254}.Packet(peer6, host6), bad, nil},
 		{"code", bt.Neighbour{Target: host6, Code: 1}.Packet(peer6, host6), bad, nil},

@@ -114,9 +114,9 @@ func TestDiffForms(t *testing.T) {
 		{"advertisement, hop limit", neighbour, mended(neighbour, map[int]byte{7: 64}), "hop limit", trace.Must},
 		{"advertisement, source", neighbour, mended(neighbour, map[int]byte{23: 9}), "source", trace.May},
 		{"advertisement, code", neighbour, mended(neighbour, map[int]byte{41: 1}), "code", trace.Must},
-		{"advertisement, not solicited", neighbour, mended(neighbour, map[int]byte{44: 0x20}), "router and solicited flags", trace.Must},
-		{"advertisement, from a router", neighbour, mended(neighbour, map[int]byte{44: 0xe0}), "router and solicited flags", trace.Must},
-		{"advertisement, override", neighbour, mended(neighbour, map[int]byte{44: 0x40}), "override flag", trace.May},
+		{"advertisement, not solicited", neighbour, mended(neighbour, map[int]byte{44: 0}), "router and solicited flags", trace.Must},
+		{"advertisement, from a router", neighbour, mended(neighbour, map[int]byte{44: 0xc0}), "router and solicited flags", trace.Must},
+		{"advertisement, override", neighbour, mended(neighbour, map[int]byte{44: 0x60}), "override flag", trace.May},
 		{"advertisement, target", neighbour, mended(neighbour, map[int]byte{63: 9}), "target", trace.Must},
 
 		{"an error for a reset", rst4, port4, "message", trace.Must},

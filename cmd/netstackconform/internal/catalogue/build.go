@@ -7,6 +7,7 @@ import (
 
 	"netstackd/cmd/netstackconform/internal/suite"
 	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/wire"
 )
 
 // A send makes the packets of a step.
@@ -87,7 +88,12 @@ func pong() suite.Want { return suite.Reply(suite.EchoReply(0)) }
 // zeroLengthSum is the checksum of a UDP datagram over IPv6 whose length field
 // is 0, with the pseudo-header's length that of all there is.
 func zeroLengthSum(x *suite.Exchange, datagram []byte) uint16 {
+	return sum6(x, wire.ProtocolUDP, datagram)
+}
+
+// sum6 is the checksum of what a protocol sends from the case to the host.
+func sum6(x *suite.Exchange, protocol byte, data []byte) uint16 {
 	pseudo := append(netip.MustParseAddr(x.Peer6).AsSlice(), suite.Prefix6.Addr().AsSlice()...)
-	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(datagram)))
-	return byhandtest.Checksum(append(pseudo, 0, 0, 0, 17), datagram)
+	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(data)))
+	return byhandtest.Checksum(append(pseudo, 0, 0, 0, protocol), data)
 }

@@ -22,9 +22,9 @@ func groups() []struct {
 		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
 		{"ICMP queries", [][]suite.Case{queries()}},
 		{"UDP", [][]suite.Case{udp(), udpEdges()}},
-		{"TCP", [][]suite.Case{tcp(), tcpChecksum()}},
-		{"IPv6", [][]suite.Case{ipv6()}},
-		{"Neighbour Discovery", [][]suite.Case{neighbour()}},
+		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected()}},
+		{"IPv6", [][]suite.Case{ipv6(), extensions()}},
+		{"Neighbour Discovery", [][]suite.Case{neighbour(), neighbourChecks()}},
 		{"Addresses", [][]suite.Case{addresses()}},
 	}
 }

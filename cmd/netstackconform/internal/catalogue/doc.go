@@ -1,9 +1,11 @@
 // Package catalogue has the conformance cases. Each file is a group, in the
 // order of the table: header4.go, options4.go, fragments.go, echo.go, errors.go,
 // queries.go, udp.go, tcp.go, ipv6.go, neighbour.go, addresses.go. Beside them
-// stand options4_edges.go, fragments4.go, ecn.go, errors4.go, udp_edges.go and
-// tcp_checksum.go, which are of the groups that they are named for (ecn.go of
-// the fragments), catalogue.go, all of them in a row, and build.go, what makes packets.
+// stand options4_edges.go, fragments4.go, ecn.go, errors4.go, udp_edges.go,
+// tcp_checksum.go, tcp_options.go, tcp_connected.go, extensions.go and
+// neighbour_checks.go, which are of the groups that they are named for (ecn.go of
+// the fragments, extensions.go of IPv6), catalogue.go, all of them in a row, and
+// build.go, what makes packets.
 //
 // # How to add a case
 //

@@ -234,8 +234,13 @@ func tcp() []suite.Case {
 // its checksum.
 func reoffset(b []byte, words byte) []byte {
 	b[32] = words << 4
+	sumSegment(b)
+	return b
+}
+
+// sumSegment completes the checksum of an IPv4 segment.
+func sumSegment(b []byte) {
 	put16(b, 36, 0)
 	pseudo := append(slices.Clone(b[12:20]), 0, 6, 0, byte(len(b)-20))
 	put16(b, 36, byhandtest.Checksum(pseudo, b[20:]))
-	return b
 }
