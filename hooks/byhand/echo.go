@@ -49,6 +49,15 @@ func (h *Host) echo(p *wire.Packet) Prediction {
 		return pr
 	}
 	options, sound := h.replyOptions(p)
+	if options.full != 0 {
+		// It is discarded, and "an ICMP parameter problem message may be sent".
+		pr := h.report(p, errorMessage{kind: type4ParameterProblem, pointer: uint32(options.full)},
+			rule{wire.ReasonBadOption, "RFC 791 §3.1", May})
+		if pr.Expect == MustReply {
+			pr.Expect = MayReply
+		}
+		return pr
+	}
 	if !sound {
 		// The host may send a parameter problem instead.
 		pr.Expect, pr.Requirement = MayReply, May

@@ -12,6 +12,9 @@ import (
 type replyOptions struct {
 	bytes []byte
 	to    netip.Addr
+	// full is the offset of what says that there is no room for an entry, if
+	// the request is to be discarded for that, else 0.
+	full int
 }
 
 // replyOptions carries the options of an echo request over to its reply (RFC
@@ -31,10 +34,18 @@ func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
 		raw := append([]byte(nil), p.Bytes[o.Offset:o.Offset+o.Len]...)
 		switch o.Type {
 		case wire.OptionRecordRoute:
-			sound = recordRoute(raw, self) && sound
+			ok := recordRoute(raw, self)
+			if !ok && sound {
+				r.full = noRoomForRoute(o.Offset, raw)
+			}
+			sound = ok && sound
 			r.bytes = append(r.bytes, raw...)
 		case wire.OptionTimestamp:
-			sound = recordTimestamp(raw, self) && sound
+			ok := recordTimestamp(raw, self)
+			if !ok && sound {
+				r.full = noRoomForTimestamp(o.Offset, raw)
+			}
+			sound = ok && sound
 			r.bytes = append(r.bytes, raw...)
 		case wire.OptionLooseSourceRoute, wire.OptionStrictSourceRoute:
 			to, ok := reverseRoute(raw, p.Src)
@@ -102,6 +113,30 @@ func recordRoute(o []byte, self netip.Addr) bool {
 	copy(o[at:], a[:])
 	o[2] += 4
 	return true
+}
+
+// noRoomForRoute returns the offset of the pointer of a record route option at
+// an offset: "If there is some room but not enough room for a full address to be
+// inserted, the original datagram is considered to be in error and is discarded"
+// (RFC 791 §3.1). It returns 0 of an option with other faults.
+func noRoomForRoute(at int, o []byte) int {
+	if len(o) < 7 || o[2] < 4 || int(o[2]) > len(o) {
+		return 0
+	}
+	return at + 2
+}
+
+// noRoomForTimestamp is noRoomForRoute of a timestamp option, which may also be
+// full once too often: "or the overflow count itself overflows". Of prespecified
+// addresses the RFC does not say what it means.
+func noRoomForTimestamp(at int, o []byte) int {
+	if len(o) < 8 || o[2] < 5 || o[3]&0xf > timestampsAndAddresses {
+		return 0
+	}
+	if int(o[2]) > len(o) {
+		return at + 3
+	}
+	return at + 2
 }
 
 // Flags of the timestamp option (RFC 791 §3.1).

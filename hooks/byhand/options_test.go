@@ -15,6 +15,7 @@ func TestOptions(t *testing.T) {
 	for _, test := range []struct {
 		name, request, reply string
 		to                   string // where the reply goes first; empty: the peer
+		pointer              byte   // that of a parameter problem, instead of a reply
 		want                 verdict
 	}{
 		{name: "no-operation and padding", request: "0101010000000000", want: must},
@@ -26,7 +27,7 @@ func TestOptions(t *testing.T) {
 		{name: "record route full", request: "070708ac100009" + "00", reply: "070708ac100009" + "00", want: must},
 		{name: "record route far past its end", request: "0707ffac100009" + "00", reply: "0707ffac100009" + "00", want: must},
 		{name: "record route, pointer at the header", request: "07070300000000" + "00", reply: "07070300000000" + "00", want: may},
-		{name: "record route, half a slot left", request: "070706ac100009" + "00", reply: "070706ac100009" + "00", want: may},
+		{name: "record route, half a slot left", request: "070706ac100009" + "00", pointer: 22, want: free(wire.ReasonBadOption)},
 		{name: "record route without a slot", request: "07030400", reply: "07030400", want: may},
 		{name: "record route of two bytes", request: "07020000", reply: "07020000", want: may},
 		{name: "record route twice", request: "0707040000000007070400000000" + "0000",
@@ -40,9 +41,9 @@ func TestOptions(t *testing.T) {
 		{name: "timestamps full", request: "4408090000000001", reply: "4408091000000001", want: must},
 		{name: "timestamps full, prespecified", request: "440c0d03ac10000900000001", reply: "440c0d03ac10000900000001", want: must},
 		{name: "timestamps overflow for the 15th time", request: "440809e000000001", reply: "440809f000000001", want: must},
-		{name: "timestamps overflow too often", request: "440809f000000001", reply: "440809f000000001", want: may},
-		{name: "timestamp, half a slot left", request: "4408070000000000", reply: "4408070000000000", want: may},
-		{name: "timestamp, no room for the address", request: "4408050100000000", reply: "4408050100000000", want: may},
+		{name: "timestamps overflow too often", request: "440809f000000001", pointer: 23, want: free(wire.ReasonBadOption)},
+		{name: "timestamp, half a slot left", request: "4408070000000000", pointer: 22, want: free(wire.ReasonBadOption)},
+		{name: "timestamp, no room for the address", request: "4408050100000000", pointer: 22, want: free(wire.ReasonBadOption)},
 		{name: "timestamp, pointer at the header", request: "4408040000000000", reply: "4408040000000000", want: may},
 		{name: "timestamp, unknown flag", request: "4408050200000000", reply: "4408050200000000", want: may},
 		{name: "timestamp of three bytes", request: "44030500", reply: "44030500", want: may},
@@ -78,6 +79,12 @@ func TestOptions(t *testing.T) {
 			var reply wire.Packet
 			if !reply.Decode(got.Reply) && test.want == must {
 				t.Fatalf("reply %x: %v", got.Reply, reply.Problem)
+			}
+			if test.pointer != 0 {
+				if reply.ICMP.Type != 12 || reply.Data()[4] != test.pointer {
+					t.Errorf("reply %x, want a parameter problem at %d", got.Reply, test.pointer)
+				}
+				return
 			}
 			header := int(got.Reply[0]&0xf) * 4
 			if diff := cmp.Diff(test.reply, hex.EncodeToString(got.Reply[20:header])); diff != "" {

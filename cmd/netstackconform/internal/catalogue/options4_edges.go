@@ -31,7 +31,29 @@ var anyTime = []byte("time")
 func options4Edges() []suite.Case {
 	other, empty := []byte{10, 1, 2, 3}, make([]byte, 4)
 	row := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	// "If there is some room but not enough room for a full address to be
+	// inserted, the original datagram is considered to be in error and is
+	// discarded. In either case an ICMP parameter problem message may be sent".
+	discarded := suite.AnyOf(suite.Silence(), suite.Reply(suite.Error(suite.ParameterProblem4, 0)))
 	return []suite.Case{
+		{
+			ID: "record-route-half-slot", Title: "a route with room for half an address is discarded",
+			Requirement: suite.Must, RFC: "RFC 791 §3.1",
+			Steps: ask(withOptions(row([]byte{7, 9, 8}, other, []byte{0, 0, 0})...), discarded),
+		},
+		{
+			// "If there is some room but not enough room for a full timestamp to be
+			// inserted ...": the same.
+			ID: "timestamp-half-slot", Title: "a timestamp option with room for half a time is discarded",
+			Requirement: suite.Must, RFC: "RFC 791 §3.1",
+			Steps: ask(withOptions(row([]byte{68, 10, 9, 0}, other, []byte{0, 0, 0, 0})...), discarded),
+		},
+		{
+			// "... or the overflow count itself overflows".
+			ID: "timestamp-overflow", Title: "a timestamp option that is full for the 16th time is discarded",
+			Requirement: suite.Must, RFC: "RFC 791 §3.1",
+			Steps: ask(withOptions(row([]byte{68, 8, 9, 0xf0}, other)...), discarded),
+		},
 		{
 			// "The end of option list ... is used at the end of all options":
 			// what follows are none.
