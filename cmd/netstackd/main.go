@@ -14,6 +14,7 @@
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
 //     standard error, for goroutines that must not wait for it.
 //   - web.go: the HTTP server, what is served there, and whether the host is ready.
+//     notify.go: the same for systemd.
 //   - check.go: -check-config.
 //   - procs.go: how many cores it takes. memory.go: how much memory, and what it gives
 //     back at rest.

@@ -55,6 +55,8 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 
 	log := newLog(cfg, errs)
 	stack.SetProcessLog(log)
+	notify := openNotifier(log)
+	defer notify.close()
 	limitMemory(cfg)
 	cores := limitProcs()
 	h, err := bringUp(cfg, log)
@@ -69,6 +71,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	defer resting.Wait()
 	defer close(ending)
 	announce(log, cfg, h.device, h.endpoint.MTU())
+	resting.Go(func() { notify.sayReady(h.device, ending) })
 
 	var cause error
 	down := ""
@@ -88,6 +91,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 		}
 		down = "the host is going down"
 	}
+	notify.say("STOPPING=1\nSTATUS=" + down)
 	if h.web != nil {
 		h.web.GoDown(down)
 	}
