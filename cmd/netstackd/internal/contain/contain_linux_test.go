@@ -48,6 +48,7 @@ func run(t *testing.T, path string, start func(*exec.Cmd) error) string {
 // contained is what the probe prints where the kernel can all that is wanted.
 const contained = `execute: operation not permitted
 fork: operation not permitted
+clone3: function not implemented
 new namespace: operation not permitted
 mount: operation not permitted
 trace: operation not permitted

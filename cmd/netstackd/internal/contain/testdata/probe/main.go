@@ -47,6 +47,10 @@ func main() {
 			_, _, errno := unix.RawSyscall(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0)
 			return orNil(errno)
 		}},
+		{"clone3", func() error {
+			_, _, errno := unix.RawSyscall(unix.SYS_CLONE3, 0, 0, 0)
+			return orNil(errno)
+		}},
 		{"new namespace", func() error { return unix.Unshare(unix.CLONE_NEWUSER) }},
 		{"mount", func() error { return unix.Mount("none", dir, "tmpfs", 0, "") }},
 		{"trace", func() error { return unix.PtraceAttach(1) }},
