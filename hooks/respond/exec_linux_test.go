@@ -172,7 +172,8 @@ func TestExecEnds(t *testing.T) {
 }
 
 // TestExecKilled: the command goes at the end with what it has started, though it
-// ignores that it is asked to.
+// ignores that it is asked to, and though some of it is in a session of its own and
+// nobody's child.
 func TestExecKilled(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {
@@ -186,7 +187,7 @@ func TestExecKilled(t *testing.T) {
 	b := newBench(t, respond.DeskConfig{})
 	t.Chdir(dir)
 	e, err := respond.NewExec(respond.ExecConfig{
-		Launch: launch(t, `trap '' TERM; echo $$ > pid1; (trap '' TERM; exec sh -c 'echo $$ > pid2; while :; do sleep 1; done') & while :; do sleep 1; done`),
+		Launch: launch(t, `trap '' TERM; echo $$ > pid1; (trap '' TERM; exec sh -c 'echo $$ > pid2; while :; do sleep 1; done') & setsid -f sh -c 'echo $$ > pid3; sleep 100 & wait' & while :; do sleep 1; done`),
 		Desk:   b.Desk, Log: silent(),
 	})
 	if err != nil {
@@ -194,7 +195,7 @@ func TestExecKilled(t *testing.T) {
 	}
 	e.Start()
 	var pids []int
-	for _, name := range []string{"pid1", "pid2"} {
+	for _, name := range []string{"pid1", "pid2", "pid3"} {
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 			text, _ := os.ReadFile(name)
 			if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {

@@ -18,7 +18,7 @@ type children struct {
 	ending sync.WaitGroup
 
 	mu   sync.Mutex
-	pids map[int]int // guarded by mu: of the commands that were not waited for yet
+	pids map[int]int // guarded by mu: of the commands that run, until they were waited for
 }
 
 func newChildren(commands []string, tell func(message)) *children {
@@ -69,12 +69,19 @@ func (c *children) await(number int, cmd *exec.Cmd) {
 	// waited for yet.
 	c.mu.Lock()
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	delete(c.pids, number)
 	c.mu.Unlock()
 	how := ""
+	c.mu.Lock()
 	if err := cmd.Wait(); err != nil {
 		how = err.Error()
 	}
+	delete(c.pids, number)
+	if len(c.pids) == 0 {
+		// While another runs nobody can tell whose they are: the last one takes them
+		// along.
+		killStrays()
+	}
+	c.mu.Unlock()
 	c.tell(message{wordEnded, number, how})
 }
 

@@ -5,7 +5,7 @@
 //   - spawner_linux.go: the daemon's side. [Start] starts the spawner, and
 //     [Spawner.Launch] has it start one of the commands, which were fixed then.
 //   - serve_linux.go: the spawner's side, [Serve]. children_linux.go: the commands
-//     that run.
+//     that run, strays_linux.go: what they leave behind.
 //   - message_linux.go: what the two say to each other, one line a message, with
 //     descriptors.
 //   - other.go: elsewhere than on Linux nothing is started.

@@ -25,6 +25,9 @@ func Serve(commands []string) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("spawn: %w", os.NewSyscallError("prctl", err))
 	}
+	if err := adoptStrays(); err != nil {
+		return fmt.Errorf("spawn: %w", err)
+	}
 	unix.CloseOnExec(socket)
 	if kind, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_SEQPACKET {
 		return errors.New("spawn: netstackd itself starts this command, where exec answers pings")
