@@ -159,7 +159,7 @@ type Totals struct {
 	Verdicts                   map[wire.Verdict]uint64
 	InFates, OutFates          map[Fate]uint64
 	// Drops holds the reasons that occurred, Mends the mends: whether they changed
-	// a packet, kept it back, or answered it.
+	// a packet, kept it back, or answered it. Mends is nil if none did.
 	Drops, Mends map[string]uint64
 }
 
@@ -210,7 +210,7 @@ type MendCount struct {
 func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Verdicts: map[wire.Verdict]uint64{}, InFates: map[Fate]uint64{}, OutFates: map[Fate]uint64{},
-		Drops: map[string]uint64{}, Mends: map[string]uint64{},
+		Drops: map[string]uint64{},
 	}
 	for k := range kinds {
 		t.In += l.packets[0][k].Load()
@@ -241,6 +241,9 @@ func (l *Ledger) Totals() Totals {
 	}
 	for mend, by := range l.mends {
 		if n := by[0].Load() + by[1].Load(); n > 0 {
+			if t.Mends == nil {
+				t.Mends = map[string]uint64{}
+			}
 			t.Mends[mend] = n
 		}
 	}
