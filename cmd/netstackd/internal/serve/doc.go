@@ -9,5 +9,6 @@
 //     in a socket's place is not removed if it is none. listen_linux.go,
 //     listen_other.go: how a socket's mode is set.
 //   - server.go: [Server], its limits, its start and its end; /healthz and /readyz.
+//   - crowd.go: how many connections there are at most, and which goes first.
 //   - show.go: what is shown as JSON; profiles, one at a time.
 package serve

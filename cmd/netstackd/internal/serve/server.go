@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/net/netutil"
 )
 
 // The limits. A handler that needs longer, because it waits for something or
@@ -29,7 +28,7 @@ const (
 	maxHeader   = 16 << 10
 	// maxBody bounds a request's body; handlers may want less.
 	maxBody = 1 << 20
-	// maxConns bounds the connections; more of them wait to be accepted.
+	// maxConns bounds the connections, see crowd.
 	maxConns = 128
 	// endPatience is how long Close waits for the requests in work, which know
 	// that the end has come.
@@ -85,7 +84,8 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.listener = netutil.LimitListener(l, maxConns)
+	all := newCrowd(l, maxConns)
+	s.listener = all
 	var base context.Context
 	base, s.end = context.WithCancel(context.Background())
 	s.server = &http.Server{
@@ -95,6 +95,7 @@ func New(c Config) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         all.follow,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          stdlog.New(debugLines{c.Log}, "", 0),
 	}
