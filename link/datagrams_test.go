@@ -20,12 +20,10 @@ import (
 // header and without taking differences, which is what is tested with it.
 
 // naivePseudo is the sum of UDP's pseudo-header, of an IP header without more.
-func naivePseudo(packet []byte, start, length int) uint16 {
-	addresses := packet[start-8 : start]
+func naivePseudo(packet []byte, length int) uint16 {
+	addresses := packet[12:20]
 	if packet[0]>>4 == 6 {
 		addresses = packet[8:40]
-	} else {
-		addresses = packet[12:20]
 	}
 	return naiveSum(slices.Concat(addresses, []byte{0, protoUDP, byte(length >> 8), byte(length)}))
 }
@@ -43,7 +41,7 @@ func naivePartial(packet []byte, start int) []byte {
 		binary.BigEndian.PutUint16(packet[4:], uint16(len(packet)-40))
 	}
 	binary.BigEndian.PutUint16(packet[start+4:], uint16(length))
-	binary.BigEndian.PutUint16(packet[start+6:], naivePseudo(packet, start, length))
+	binary.BigEndian.PutUint16(packet[start+6:], naivePseudo(packet, length))
 	return packet
 }
 
