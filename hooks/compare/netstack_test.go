@@ -56,13 +56,21 @@ func (j *judged) ping(packets ...[]byte) {
 func (j *judged) settle(t *testing.T) compare.Counts {
 	t.Helper()
 	j.comparer.Close()
-	totals := j.ledger.Totals()
-	in, out, drops := uint64(0), uint64(0), uint64(0)
-	for _, n := range totals.InFates {
-		in += n
-	}
-	for _, n := range totals.OutFates {
-		out += n
+	var totals hooks.Totals
+	var in, out, drops uint64
+	// netstack sends again what was not acknowledged: a packet that is on its way
+	// just now has its fate in a moment.
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		totals, in, out = j.ledger.Totals(), 0, 0
+		for _, n := range totals.InFates {
+			in += n
+		}
+		for _, n := range totals.OutFates {
+			out += n
+		}
+		if in == totals.In && out == totals.Out || time.Now().After(deadline) {
+			break
+		}
 	}
 	for _, n := range totals.Drops {
 		drops += n
