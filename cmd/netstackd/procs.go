@@ -36,9 +36,9 @@ type procs struct {
 	done chan struct{}
 }
 
-// limitProcs leaves half of the cores to others, unless the environment says
-// otherwise.
-func limitProcs() *procs {
+// newProcs leaves half of the cores to others from start on, unless the environment
+// says otherwise.
+func newProcs() *procs {
 	all := runtime.GOMAXPROCS(0)
 	p := &procs{few: (all + 1) / 2, many: all, calm: calmLooks}
 	if os.Getenv("GOMAXPROCS") != "" {
@@ -47,7 +47,9 @@ func limitProcs() *procs {
 	return p
 }
 
-// start watches what bulk says, until close.
+// start leaves them, and watches what bulk says, until close. It comes after netstack
+// was built, which starts a TCP processor for each core that it finds: there is one
+// for the second, too, once that pays.
 func (p *procs) start(bulk func() link.Bulk) {
 	runtime.GOMAXPROCS(p.few)
 	if p.few != 1 || p.many == 1 {

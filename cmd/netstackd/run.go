@@ -58,7 +58,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	notify := openNotifier(log)
 	defer notify.close()
 	limitMemory(cfg)
-	cores := limitProcs()
+	cores := newProcs()
 	h, err := bringUp(cfg, log)
 	if err != nil {
 		return err
