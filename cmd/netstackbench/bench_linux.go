@@ -57,7 +57,9 @@ func write(name string, to func(io.Writer) error) error {
 }
 
 // chart draws the report, unless the file has no name.
-func chart(name string, r *report.Report) error {
+func chart(name string, r interface {
+	WriteChart(w io.Writer, format string) error
+}) error {
 	return write(name, func(w io.Writer) error { return r.WriteChart(w, strings.TrimPrefix(filepath.Ext(name), ".")) })
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -21,8 +20,7 @@ func race(opts *raceOptions, stdout, stderr io.Writer) int {
 	defer stop()
 	r, err := holdRace(ctx, opts, stderr)
 	if err == nil {
-		draw := func(w io.Writer) error { return r.WriteChart(w, strings.TrimPrefix(filepath.Ext(opts.chart), ".")) }
-		err = errors.Join(r.WriteTable(stdout), write(opts.json, r.WriteJSON), write(opts.chart, draw))
+		err = errors.Join(r.WriteTable(stdout), write(opts.json, r.WriteJSON), chart(opts.chart, r))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "netstackbench: %v\n", err)
