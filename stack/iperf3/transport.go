@@ -9,8 +9,9 @@ import (
 // ErrInterrupted is what a waiting call of a Conn returns after Interrupt.
 var ErrInterrupted = errors.New("interrupted")
 
-// Listener hands out TCP connections in the order in which clients opened them:
-// a client tells its streams apart by nothing else.
+// Listener hands out TCP connections in the order in which clients opened them,
+// as far as it can tell: a client tells its streams apart by nothing else. Where
+// two of them change places, so do their figures in the results.
 type Listener interface {
 	// Accept waits for a connection, which the caller owns. After an error no
 	// more connections come, and every call of those it handed out that would
