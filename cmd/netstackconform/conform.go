@@ -28,12 +28,10 @@ import (
 func conform(opts *options, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if slices.ContainsFunc(opts.hosts, func(name string) bool { return name != reference }) {
-		if err := host.Check(); err != nil {
-			return err
-		}
+	if err := host.Check(); err != nil {
+		return err
 	}
-	if opts.hosts[0] != linux && opts.hosts[0] != reference {
+	if slices.ContainsFunc(opts.hosts, func(name string) bool { return name != linux }) {
 		if _, err := exec.LookPath(opts.binary); err != nil {
 			return fmt.Errorf("find netstackd: %w: make build makes it, or name it with -netstackd", err)
 		}

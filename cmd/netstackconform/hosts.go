@@ -32,5 +32,5 @@ func newHost(name, binary string) suite.Host {
 	case linux:
 		return host.NewKernel()
 	}
-	return host.NewReference()
+	return host.NewReference(name, binary)
 }

@@ -10,7 +10,11 @@
 //	cases ── raw packets┼── TUN ── netstackd -guard on      own namespace
 //	                    ├── TUN ── netstackd -guard strict  own namespace
 //	                    ├── TUN ── Linux kernel             own namespace
-//	                    └── hooks/byhand                    in process
+//	                    └── TUN ── the reference host       own namespace
+//
+// The reference host's echo replies are those of netstackd -respond byhand; what
+// else hooks/byhand says of a packet it says in process. The table tells which
+// was which.
 //
 // What is right is decided by the RFC that a case cites and by nothing else.
 //
@@ -19,8 +23,7 @@
 // what runs them, internal/catalogue the cases, and how to add one,
 // internal/host the hosts, internal/report what is printed and written.
 //
-// Each host but the reference is behind a TUN device of its own, in a network
-// namespace of its own. That needs CAP_SYS_ADMIN.
+// Each host is behind a TUN device of its own, in a network namespace of its own. That needs CAP_SYS_ADMIN.
 //
 // Exit status: 0 when all was run, whoever deviates; 1 when the reference host
 // fails a MUST, or a host could not be run; 2 for wrong usage.

@@ -13,6 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"netstackd/cmd/netstackconform/internal/catalogue"
+	"netstackd/cmd/netstackconform/internal/host"
+	"netstackd/cmd/netstackconform/internal/suite"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -70,11 +74,21 @@ func TestHelpAndList(t *testing.T) {
 	}
 }
 
-// TestReference runs every case at the reference host, which needs no
-// namespace, and has to pass each MUST.
-func TestReference(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if status := run([]string{"-hosts", "reference"}, &stdout, &stderr); status != 0 {
-		t.Errorf("exit status %d\n%s\n%s", status, &stderr, &stdout)
+// TestPrediction runs every case at the reference host in process, which needs
+// no namespace, and has to pass each MUST.
+func TestPrediction(t *testing.T) {
+	cases := catalogue.All()
+	place := map[*suite.Case]int{}
+	for i, c := range cases {
+		place[c] = i
+	}
+	got := suite.Run(t.Context(), host.NewPrediction(), cases, func(c *suite.Case) int { return place[c] })
+	if got.Failed != "" || got.Skipped != "" {
+		t.Fatalf("not run: %s%s", got.Failed, got.Skipped)
+	}
+	for _, r := range got.Results {
+		if r.Status != suite.Pass && r.Status != suite.NoOpinion && r.Case.Requirement == suite.Must {
+			t.Errorf("%s: %s, %s", r.Case.ID, r.Status, r.Reason)
+		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package host has the hosts that cases are run against. Each but the reference
-// is behind a TUN device of its own, in a network namespace of its own.
+// Package host has the hosts that cases are run against. Each is behind a TUN
+// device of its own, in a network namespace of its own.
 //
 // # Tour
 //
@@ -7,7 +7,8 @@
 //     packet_linux.go: raw packets to a TUN device's reader, and back.
 //   - kernel_linux.go: [Kernel], the Linux kernel. services_linux.go: what
 //     listens in it. sysctl_linux.go: how it is set.
-//   - reference.go: [Reference], the host of hooks/byhand.
+//   - reference.go: [Reference], the host of hooks/byhand: what it answers through
+//     a TUN device. prediction.go: [Prediction], what it says in process.
 //   - namespace_linux.go: a thread's own network namespace.
 //
 // # Two ways to a TUN device

@@ -3,105 +3,89 @@ package host
 import (
 	"net/netip"
 	"sync"
-	"time"
 
 	"netstackd/cmd/netstackconform/internal/suite"
-	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
 )
 
-// Reference is the host of hooks/byhand, which answers every packet with what
-// it predicts: a reply that is due, and one that it takes for allowed. It is
-// another host to each address, since it never forgets what it has come to
-// doubt; and its time passes as fast as one waits.
+// Reference is the reference host in both its shapes at once. Its echo replies
+// are those of netstackd -respond byhand, behind a TUN device like any other
+// host's; all that this does not answer is predicted, by hooks/byhand in process.
+// Whatever else the netstackd sends is netstack's, and is not looked at.
 type Reference struct {
-	mu sync.Mutex
-	// The following are guarded by mu.
-	now  time.Time
-	sink func([]byte)
-	to   map[netip.Addr]*predictor
-}
+	*Prediction
+	daemon *Daemon
 
-// A predictor is the reference host to one address.
-type predictor struct {
-	host *byhand.Host
-	// noOpinion says that there was a packet without an opinion, and connected
-	// that there is a connection, which no prediction reaches into.
-	noOpinion, connected bool
+	mu sync.Mutex
+	// answered are those whom the netstackd has sent an echo reply; guarded by
+	// mu.
+	answered map[netip.Addr]bool
 }
 
 var _ suite.Taciturn = (*Reference)(nil)
 
-// NewReference returns it.
-func NewReference() *Reference { return &Reference{} }
+// NewReference returns it, with the netstackd that answers for it.
+func NewReference(name, binary string) *Reference {
+	return &Reference{
+		Prediction: &Prediction{others: true},
+		daemon:     NewDaemon(name, binary, "-respond", "byhand"),
+	}
+}
 
 // Name implements suite.Host.
-func (*Reference) Name() string { return "reference" }
+func (r *Reference) Name() string { return r.daemon.Name() }
 
-// Start implements suite.Host.
+// Start implements suite.Host. Unlike other hosts it may call sink from two
+// goroutines at a time.
 func (r *Reference) Start(sink func([]byte)) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.now, r.sink, r.to = time.Now(), sink, map[netip.Addr]*predictor{}
-	return nil
-}
-
-// Send implements suite.Host. The replies are with the sink when it returns.
-func (r *Reference) Send(packet []byte) error {
-	var p wire.Packet
-	p.Decode(packet)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	to := r.to[p.Src]
-	if to == nil {
-		ports := []uint16{suite.EchoPort, suite.DiscardPort}
-		to = &predictor{host: byhand.NewHost(byhand.Config{
-			Addresses: []netip.Prefix{suite.Prefix4, suite.Prefix6}, TCPPorts: ports, UDPPorts: ports,
-		})}
-		r.to[p.Src] = to
+	r.answered = map[netip.Addr]bool{}
+	r.mu.Unlock()
+	if err := r.Prediction.Start(sink); err != nil {
+		return err
 	}
-	pr := to.host.Inbound(&p, p.Checksums(nil), r.now)
-	to.noOpinion = to.noOpinion || pr.Expect == byhand.NoOpinion
-	to.connected = to.connected || pr.Form == byhand.SynAck && pr.Reply != nil
-	r.reply(pr)
-	return nil
-}
-
-// reply sends what a prediction says. The caller holds mu.
-func (r *Reference) reply(pr byhand.Prediction) {
-	if (pr.Expect == byhand.MustReply || pr.Expect == byhand.MayReply) && pr.Reply != nil {
-		r.sink(pr.Reply)
-	}
-}
-
-// Wait implements suite.Host: what is due until then is sent at once.
-func (r *Reference) Wait(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, to := range r.to {
-		to.noOpinion = to.noOpinion || to.connected
-	}
-	for end := r.now.Add(d); r.now.Before(end); {
-		r.now = r.now.Add(min(time.Second, end.Sub(r.now)))
-		for _, to := range r.to {
-			for _, t := range to.host.Timeouts(r.now, nil) {
-				r.reply(t.Prediction)
-			}
+	return r.daemon.Start(func(b []byte) {
+		var p wire.Packet
+		if p.Decode(b); !mayReply(&p) {
+			return
 		}
+		r.mu.Lock()
+		r.answered[p.FinalDst()] = true
+		r.mu.Unlock()
+		sink(b)
+	})
+}
+
+// mayReply reports whether a packet is an echo reply or a fragment of one: of
+// all ICMP messages that a netstackd sends only those are longer than its MTU.
+func mayReply(p *wire.Packet) bool {
+	if p.Fragment.Offset != 0 {
+		return p.Protocol == wire.ProtocolICMPv4 || p.Protocol == wire.ProtocolICMPv6
 	}
+	return p.Upper == wire.LayerICMPv4 && p.ICMP.Type == wire.ICMPv4EchoReply ||
+		p.Upper == wire.LayerICMPv6 && p.ICMP.Type == wire.ICMPv6EchoReply
+}
+
+// Send implements suite.Host: what is predicted is there before what is answered.
+func (r *Reference) Send(packet []byte) error {
+	if err := r.Prediction.Send(packet); err != nil {
+		return err
+	}
+	return r.daemon.Send(packet)
 }
 
 // Forget implements suite.Taciturn.
-func (r *Reference) Forget(src netip.Addr) (noOpinion bool) {
+func (r *Reference) Forget(src netip.Addr) suite.Account {
+	a := r.Prediction.Forget(src)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	to := r.to[src]
-	delete(r.to, src)
-	return to != nil && to.noOpinion
+	a.Live = r.answered[src]
+	delete(r.answered, src)
+	return a
 }
 
 // Died implements suite.Host.
-func (*Reference) Died() error { return nil }
+func (r *Reference) Died() error { return r.daemon.Died() }
 
 // Stop implements suite.Host.
-func (*Reference) Stop() error { return nil }
+func (r *Reference) Stop() error { return r.daemon.Stop() }

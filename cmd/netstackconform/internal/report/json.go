@@ -21,6 +21,9 @@ type (
 		Failed  string `json:"failed,omitempty"`
 		Must    tally  `json:"must"`
 		All     tally  `json:"all"`
+		// Live is how many of the passed were answered through a TUN device, of
+		// the reference host.
+		Live int `json:"live,omitempty"`
 	}
 	tally struct {
 		Passed int `json:"passed"`
@@ -40,6 +43,7 @@ type (
 		Host    string        `json:"host"`
 		Status  suite.Status  `json:"status"`
 		Reason  string        `json:"reason,omitempty"`
+		Live    bool          `json:"live,omitempty"`
 		Packets []suite.Event `json:"packets"`
 	}
 )
@@ -48,7 +52,7 @@ type (
 func (r *Report) WriteJSON(w io.Writer) error {
 	out := jsonReport{GVisor: r.GVisor, Seconds: r.Took.Seconds()}
 	for _, h := range r.Hosts {
-		one := jsonHost{Name: h.Host, Skipped: h.Skipped, Failed: h.Failed}
+		one := jsonHost{Name: h.Host, Skipped: h.Skipped, Failed: h.Failed, Live: h.Live()}
 		one.Must.Passed, one.Must.Judged = h.Count(true)
 		one.All.Passed, one.All.Judged = h.Count(false)
 		out.Hosts = append(out.Hosts, one)
@@ -63,7 +67,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		for _, h := range r.Hosts {
 			if h.Skipped == "" {
 				got := h.Results[i]
-				one.Results = append(one.Results, jsonResult{h.Host, got.Status, got.Reason, got.Events})
+				one.Results = append(one.Results, jsonResult{h.Host, got.Status, got.Reason, got.Live, got.Events})
 			}
 		}
 		out.Cases = append(out.Cases, one)

@@ -18,6 +18,14 @@ var marks = map[suite.Status]string{
 	suite.NotRun:    "not run",
 }
 
+// mark is the cell of a result.
+func mark(one suite.Result) string {
+	if one.Live && one.Status == suite.Pass {
+		return "ok live"
+	}
+	return marks[one.Status]
+}
+
 // WriteTable writes the cases by group, a column a host, below each case what
 // was otherwise at whom, and at the end how many each host passed.
 func (r *Report) WriteTable(w io.Writer) error {
@@ -85,7 +93,7 @@ func (t *table) row(i int, c *suite.Case) {
 	who := map[string][]string{}
 	for _, h := range t.shown {
 		one := h.Results[i]
-		s += "  " + pad(marks[one.Status], cell(h))
+		s += "  " + pad(mark(one), cell(h))
 		if !wrong(one.Status) {
 			continue
 		}
@@ -123,6 +131,9 @@ func (t *table) summary() {
 		}
 		if not := counted(h, suite.NotRun); not > 0 {
 			t.print(", not run %d", not)
+		}
+		if h.Host == t.report.Reference {
+			t.print(" (%d live: answered by netstackd -respond byhand; the others predicted by hooks/byhand)", h.Live())
 		}
 		t.print("\n")
 	}

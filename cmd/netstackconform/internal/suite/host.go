@@ -27,9 +27,15 @@ type Host interface {
 // in turn, the slow ones too: it does not really wait.
 type Taciturn interface {
 	Host
-	// Forget ends what concerns src, and reports whether the host had no
-	// opinion of something that concerned it.
-	Forget(src netip.Addr) (noOpinion bool)
+	// Forget ends what concerns src, and says what there was.
+	Forget(src netip.Addr) Account
+}
+
+// An Account is what a Taciturn says of its answers to an address.
+type Account struct {
+	// NoOpinion says that it had none of something sent, and Live that it
+	// answered through a TUN device, not by prediction alone.
+	NoOpinion, Live bool
 }
 
 // ErrSkip says that a host is left out for a reason that is no failure.

@@ -33,6 +33,9 @@ type Result struct {
 	Status Status
 	// Reason says what was otherwise, if the case did not pass.
 	Reason string
+	// Live says of the reference host that what it answered went through a TUN
+	// device, or some of it; else all was predicted.
+	Live   bool
 	Events []Event
 }
 
@@ -59,4 +62,16 @@ func (h *HostResult) Count(must bool) (passed, judged int) {
 		}
 	}
 	return passed, judged
+}
+
+// Live counts the cases that passed with an answer through a TUN device, at the
+// reference host.
+func (h *HostResult) Live() int {
+	n := 0
+	for _, r := range h.Results {
+		if r.Live && r.Status == Pass {
+			n++
+		}
+	}
+	return n
 }

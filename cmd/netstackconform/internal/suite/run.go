@@ -163,8 +163,10 @@ func (r *runner) one(x *Exchange, c *Case) (result Result) {
 		}
 		x.Got = append(x.Got, got...)
 	}
-	if r.opinionless(sources) {
+	if a := r.account(sources); a.NoOpinion {
 		result.Status, result.Reason = NoOpinion, ""
+	} else {
+		result.Live = a.Live
 	}
 	return result
 }
@@ -189,15 +191,17 @@ func (r *runner) step(x *Exchange, n int, st *Step, sources map[netip.Addr]bool)
 	return r.collect(x, n, st)
 }
 
-// opinionless ends a case at a taciturn host, and reports whether that had no
-// opinion of something sent.
-func (r *runner) opinionless(sources map[netip.Addr]bool) bool {
+// account ends a case at a taciturn host, and returns what that says of it.
+func (r *runner) account(sources map[netip.Addr]bool) (all Account) {
 	t, ok := r.host.(Taciturn)
-	none := false
-	for src := range sources {
-		none = ok && t.Forget(src) || none
+	if !ok {
+		return all
 	}
-	return none
+	for src := range sources {
+		a := t.Forget(src)
+		all.NoOpinion, all.Live = all.NoOpinion || a.NoOpinion, all.Live || a.Live
+	}
+	return all
 }
 
 // death says what a host died of, once it is known: a process takes a moment to
