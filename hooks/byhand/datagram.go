@@ -33,6 +33,8 @@ type datagram struct {
 	// doubt says that another host may make something else of the same
 	// fragments.
 	doubt bool
+	// cut says that the first fragment lacks a part of the headers.
+	cut bool
 }
 
 type part struct {
@@ -62,7 +64,7 @@ func (d *datagram) add(f piece) Outcome {
 		d.doubt = true
 		return TooLong
 	}
-	d.doubt = d.doubt || f.open
+	d.doubt, d.cut = d.doubt || f.open, d.cut || f.cut
 	if d.size >= 0 && (end > d.size || !f.More && end != d.size) {
 		return d.abandon()
 	}

@@ -16,6 +16,7 @@ const (
 	codeErroneousField      = 0 // parameter problem, ICMPv6
 	codeUnknownNextHeader   = 1 // parameter problem, ICMPv6
 	codeUnknownOption       = 2 // parameter problem, ICMPv6
+	codeChainCut            = 3 // parameter problem, ICMPv6 (RFC 7112 §6)
 )
 
 // How much an error quotes at most: so much that it is not longer than every

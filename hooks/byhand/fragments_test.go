@@ -78,8 +78,16 @@ func TestFragmentVerdicts(t *testing.T) {
 		{"bad option behind the fragment header", bt.Split(withBad, 1, 24), []verdict{silence(unknown), held}},
 		{"hop-by-hop behind the fragment header", bt.Split(ping6(40, hopByHop(1, 4, 0, 0, 0, 0)), 1, 24),
 			[]verdict{free(byhand.ReasonMisplacedExtension), held}},
-		// It should be discarded: RFC 8200 §4.5.
-		{"upper layer's header in the second", bt.Split(withGood, 1, 8), []verdict{held, may}},
+		// It may be an error of which the type is not there.
+		{"upper layer's header in the second", bt.Split(withGood, 1, 8),
+			[]verdict{free(byhand.ReasonHeaderChainCut), silence(byhand.ReasonHeaderChainCut)}},
+		{"upper layer's header in the second, backwards", backwards(bt.Split(withGood, 1, 8)),
+			[]verdict{held, free(byhand.ReasonHeaderChainCut)}},
+		{"a part of TCP's header in the first", bt.Split(bt.TCP{SrcPort: 5, DstPort: 6, Flags: bt.Syn}.Packet(peer6, host6), 1, 16),
+			[]verdict{due(byhand.ReasonHeaderChainCut), silence(byhand.ReasonHeaderChainCut)}},
+		{"congestion where there is doubt", [][]byte{
+			bt.Split(ping6(40, atomic()), 2, 24)[0], marked(piece4(0, 16, true), 3), piece4(16, 16, false),
+		}, []verdict{held, held, silence(byhand.ReasonFragmentCongestion)}},
 		{"options in a later fragment", [][]byte{
 			bt.Split(ping4(40), 1, 24)[0], bt.Split(bt.IPv4{Src: peer4, Dst: host4, Options: []byte{1, 1, 1, 1}}.Packet(ping4(40)[20:]), 1, 24)[1],
 		}, []verdict{held, may}},
@@ -201,4 +209,9 @@ func TestHeadersCount(t *testing.T) {
 	if held, pending, _ := h.Bounds(); pending != 100 || held < 100*(behind+24) {
 		t.Errorf("%d datagrams with headers of %d bytes count for %d", pending, behind, held)
 	}
+}
+
+func backwards(fragments [][]byte) [][]byte {
+	slices.Reverse(fragments)
+	return fragments
 }

@@ -218,6 +218,9 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 			h.unsure()
 		}
 	}
+	if (outcome == Incomplete || outcome == CompleteCut) && chainCut(p) {
+		return h.cutShort(p, now)
+	}
 	switch outcome {
 	case Incomplete:
 		return Prediction{Expect: Held, RFC: "RFC 1122 §3.3.2"}
@@ -233,11 +236,17 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		return silence(ReasonReassemblyTooLong, fragmentRFC)
 	case Empty:
 		return silence(wire.ReasonBadFragment, fragmentRFC)
-	case CompleteMarked:
+	case CompleteMarked, CompleteMarkedInDoubt, CompleteCut:
+		s := silence(ReasonFragmentCongestion, "RFC 3168 §5.3")
+		if outcome == CompleteCut {
+			// A host that did not discard the first fragment may answer.
+			s = silence(ReasonHeaderChainCut, fragmentRFC)
+			s.Requirement = Should
+		}
 		var d wire.Packet
 		d.Decode(whole)
-		s := watched(&d, silence(ReasonFragmentCongestion, "RFC 3168 §5.3"))
-		s.Reassembled = true
+		s = watched(&d, s)
+		s.Reassembled, s.Doubt = true, outcome != CompleteMarked
 		return s
 	}
 	var d wire.Packet

@@ -88,6 +88,7 @@ const (
 	ReasonNotOurs              = "not-ours"
 	ReasonFragmentOverlap      = "fragment-overlap"
 	ReasonFragmentCongestion   = "fragment-congestion"
+	ReasonHeaderChainCut       = "header-chain-cut"
 	ReasonReassemblyTooLong    = "reassembly-too-long"
 	ReasonReassemblyTimeout    = "reassembly-timeout"
 	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
@@ -114,6 +115,7 @@ func DropReasons() map[string]string {
 		ReasonNotOurs:              "the destination is not an address of this host (RFC 1122 §3.2.1.3)",
 		ReasonFragmentOverlap:      "fragments overlap, the datagram is abandoned (RFC 5722 §4; over IPv4 as hosts do, RFC 791 §3.2 leaves it open)",
 		ReasonFragmentCongestion:   "one fragment has met congestion and another is not ECN-capable, the datagram is dropped (RFC 3168 §5.3)",
+		ReasonHeaderChainCut:       "a first fragment does not have all headers through that of the upper layer (RFC 8200 §4.5)",
 		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
 		ReasonReassemblyTimeout:    "the rest of the datagram did not come in time (RFC 1122 §3.3.2, RFC 8200 §4.5)",
 		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",

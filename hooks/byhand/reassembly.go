@@ -25,6 +25,12 @@ const (
 	// one of its fragments with congestion experienced, and another says that
 	// its sender knows nothing of that (RFC 3168 §5.3).
 	CompleteMarked
+	// CompleteCut: the datagram is whole here, but its first fragment lacks a
+	// part of the headers, and should have been discarded (RFC 8200 §4.5).
+	CompleteCut
+	// CompleteMarkedInDoubt is CompleteMarked where another host may hold other
+	// fragments.
+	CompleteMarkedInDoubt
 	// Overlap: it overlaps another, or contradicts the end; all that was
 	// received is discarded.
 	Overlap
@@ -114,11 +120,17 @@ func (r *Reassembler) complete(d *datagram, now time.Time) ([]byte, Outcome) {
 	case d.doubt:
 		// So is what comes under the same key next.
 		r.begin(d.key, d.version, now).doubt = true
-		return whole, CompleteInDoubt
-	case r.Doubtful(now):
-		return whole, CompleteInDoubt
+	}
+	doubt := d.doubt || r.Doubtful(now)
+	switch {
+	case d.cut:
+		return whole, CompleteCut
+	case d.mustDrop() && doubt:
+		return whole, CompleteMarkedInDoubt
 	case d.mustDrop():
 		return whole, CompleteMarked
+	case doubt:
+		return whole, CompleteInDoubt
 	}
 	return whole, Complete
 }
@@ -239,9 +251,11 @@ type piece struct {
 	raw  []byte
 	mark uint64
 	// open says that a host is free to discard the fragment: it is not the
-	// first and has IPv4 options, which may be checked, or it is the first and
-	// does not reach to the end of the upper layer's header.
+	// first and has IPv4 options, which may be checked, or it is cut.
 	open bool
+	// cut says that it is the first, and does not reach to the end of the upper
+	// layer's header.
+	cut bool
 }
 
 // dissect takes a fragment apart. Over IPv6 the fragment header is cut out,
@@ -253,7 +267,8 @@ func dissect(p *wire.Packet) (f piece, ok bool) {
 		f.open = p.Fragment.Offset != 0 && p.IPv4.HasOptions()
 		return f, true
 	}
-	f.open = chainCut(p)
+	f.cut = chainCut(p)
+	f.open = f.cut
 	previous := 6 // where the IPv6 header names its successor
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
 		if e.Protocol == wire.ProtocolFragment {

@@ -1,6 +1,10 @@
 package byhand
 
-import "netstackd/hooks/wire"
+import (
+	"time"
+
+	"netstackd/hooks/wire"
+)
 
 // ports are those of one protocol that the host listens on.
 type ports [1 << 16 / 64]uint64
@@ -136,4 +140,13 @@ func (h *Host) tooLong(p *wire.Packet) Prediction {
 		pr.Expect, pr.Requirement = MayReply, May
 	}
 	return pr
+}
+
+// cutShort judges a first fragment without all headers through that of the upper
+// layer, which should be discarded: what another host makes of it, and of the
+// fragments with it, is not known.
+func (h *Host) cutShort(p *wire.Packet, now time.Time) Prediction {
+	h.inward.doubt(now.Add(opaqueLasts))
+	return h.report(p, errorMessage{type6ParameterProblem, codeChainCut, 0},
+		rule{ReasonHeaderChainCut, "RFC 8200 §4.5", Should})
 }
