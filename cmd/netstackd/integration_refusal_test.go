@@ -84,6 +84,26 @@ var refusals = []refusal{
 	{name: "unknown guard", status: 2, args: []string{"-addr", prefix4, "-guard", "maybe"}},
 	{name: "trace into no directory", status: 1,
 		args: []string{"-addr", prefix4, "-trace", "compare", "-trace-out", "/nonexistent/trace.json"}},
+	{name: "a check finds no token", status: 2, args: []string{"-check-config", "-addr", prefix4, "-http", "127.0.0.1:0", "-http-token-file", "/nonexistent/token"}},
+	{name: "a check finds a token that can be guessed", status: 2, args: []string{"-check-config", "-addr", prefix4, "-http", ":8080", "-http-token-file", "/dev/null"}},
+	{name: "a check finds no directory for a socket", status: 2, args: []string{"-check-config", "-addr", prefix4, "-http", "unix:/nonexistent/x.sock"}},
+	{name: "a check finds a file in a socket's place", status: 2, args: []string{"-check-config", "-addr", prefix4, "-http", "unix:/dev/null"}},
+	{name: "a check finds no directory for the trace", status: 2, args: []string{"-check-config", "-addr", prefix4, "-trace", "compare", "-trace-out", "/nonexistent/trace"}},
+	{name: "a check finds a directory for the capture", status: 2, args: []string{"-check-config", "-addr", prefix4, "-pcapng", "/"}},
+	{name: "a check finds no directory for FIFOs", status: 2, args: []string{"-check-config", "-addr", prefix4, "-respond", "fifo:/nonexistent"}},
+	{name: "a check finds a file for FIFOs", status: 2, args: []string{"-check-config", "-addr", prefix4, "-respond", "fifo:/dev/null"}},
+	{name: "a check finds no user", status: 2, args: []string{"-check-config", "-addr", prefix4, "-user", "no-such-user"}},
+	{name: "a check finds no user for commands", status: 2, args: []string{"-check-config", "-addr", prefix4, "-respond", "exec:true", "-exec-user", "no-such-user"}},
+	{name: "a check finds no descriptor", status: 2, args: []string{"-check-config", "-addr", prefix4, "-tun-fd", "99"}},
+	{name: "a configuration that may not be read", status: 2, args: []string{"-config", "/tmp/netstackd-test-secret.yaml"},
+		prepare: func(t *testing.T, cmd *exec.Cmd) {
+			path := cmd.Args[len(cmd.Args)-1]
+			t.Cleanup(func() { os.Remove(path) })
+			if err := os.WriteFile(path, []byte("addr: "+prefix4+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd.SysProcAttr = nobody()
+		}},
 	{name: "overlapping route", status: 1, args: []string{"-addr", "10.1.2.3/24"},
 		prepare: func(t *testing.T, _ *exec.Cmd) { giveAddress(t, "10.1.0.9/16") }},
 	{name: "overlapping route over IPv6", status: 1, args: []string{"-addr", "fd00:1:2::3/64"},

@@ -33,7 +33,7 @@ func environmentValues(table []setting, environ []string) (map[string][]value, e
 			return s.variable() == name && (s.get != nil || s.name == "config")
 		})
 		if i < 0 {
-			return nil, fmt.Errorf("unknown variable %q in the environment: netstackd -help lists the flags, and %sBUSY_POLL is that of -busy-poll", name, prefix)
+			return nil, fmt.Errorf("unknown variable %s in the environment: netstackd -help lists the flags, and %sBUSY_POLL is that of -busy-poll", quote(name), prefix)
 		}
 		s, at := &table[i], origin{variable: name}
 		all := []string{text}
@@ -41,7 +41,7 @@ func environmentValues(table []setting, environ []string) (map[string][]value, e
 		case (s.many || s.list) && strings.HasPrefix(text, "["):
 			list, err := parseFile(table, name, []byte(s.name+": "+text))
 			if err != nil || len(list) != 1 {
-				return nil, fmt.Errorf("invalid value %q for %s: expected a list in brackets, as YAML has it", text, name)
+				return nil, fmt.Errorf("invalid value %s for %s: expected a list in brackets, as YAML has it", quote(text), name)
 			}
 			all = nil
 			for _, v := range list[s.name] {

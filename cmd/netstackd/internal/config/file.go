@@ -127,7 +127,7 @@ func documentValues(table []setting, path string, document *yaml.Node) (map[stri
 		s := find(table, key.Value)
 		switch before, twice := lines[key.Value]; {
 		case key.Kind != yaml.ScalarNode || s == nil:
-			return nil, fmt.Errorf("%s: unknown setting %q: netstackd -help lists the flags, which are the settings", place(path, key), key.Value)
+			return nil, fmt.Errorf("%s: unknown setting %s: netstackd -help lists the flags, which are the settings", place(path, key), quote(key.Value))
 		case s.get == nil:
 			return nil, fmt.Errorf("%s: %s belongs on the command line, not in a file", place(path, key), s.name)
 		case twice:

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode"
 )
@@ -24,6 +26,10 @@ var wrongFiles = []struct{ name, text string }{
 	{"another version of YAML", "%YAML 3.0\n---\nmtu: 1500\n"},
 	{"an unknown anchor", "mtu: *m\n"},
 	{"deeper than any", strings.Repeat("[", 20000)},
+	{"a byte order mark alone", "\ufeff"},
+	{"a byte order mark within", "addr: 172.16.0.2/24\n\ufeffmtu: 1500\n"},
+	{"UTF-16", "\xff\xfea\x00d\x00d\x00r\x00"},
+	{"nothing but zeros", strings.Repeat("\x00", 100)},
 	{"two documents", "addr: 172.16.0.2/24\n---\nmtu: 1500\n"},
 	{"a second document that is not YAML", "addr: 172.16.0.2/24\n---\n\tx\n"},
 	{"too large", strings.Repeat("# netstackd\n", maxFile/12+1)},
@@ -33,6 +39,14 @@ var wrongFiles = []struct{ name, text string }{
 	{"capitals", "MTU: 1500\n"},
 	{"a list as a key", "[mtu, tun]: 1500\n"},
 	{"a merge", "<<: {mtu: 1500}\n"},
+	{"a merge of an anchor", "x: &x {mtu: 1500}\n<<: *x\n"},
+	{"an alias as a key", "tun: &x mtu\n*x : 1500\n"},
+	{"an alias in a list", "addr: [&a 172.16.0.2/24, *a]\n"},
+	{"a mapping of anchors that grow", "addr: &a [x, x]\nhost: [*a, *a]\n"},
+	{"settings in a section", "netstackd:\n  addr: 172.16.0.2/24\n"},
+	{"a key of no text", "{}: 1500\n"},
+	{"a key of no value", "? \n: 1500\n"},
+	{"a tagged value of another kind", "mtu: !!binary MTUwMA==x\n"},
 	{"a setting twice", "mtu: 1500\ntun: x\nmtu: 1500\n"},
 	{"the file in the file", "config: other.yaml\n"},
 	{"the version", "version: true\n"},
@@ -49,6 +63,23 @@ var wrongFiles = []struct{ name, text string }{
 	{"a word for a number", "connections: many\n"},
 	{"true for on", "guard: true\n"},
 	{"yes for true", "send-bad-replies: yes\n"},
+	{"a value of a million bytes", "tun: " + strings.Repeat("x", 1_000_000) + "\n"},
+	{"a key of a million bytes", strings.Repeat("x", 1_000_000) + ": 1\n"},
+	{"a filter of a million bytes", "filter: " + strings.Repeat("icmp or ", 100_000) + "foo\n"},
+	{"a hundred thousand services", "services: [" + strings.Repeat("echo,", 100_000) + "]\n"},
+	{"a long answerer twice", "respond: [\"exec:" + strings.Repeat("x", 400_000) + "\", byhand]\n"},
+	{"a rule of a million bytes", "inject: [\"" + strings.Repeat("icmp ", 200_000) + "\"]\n"},
+	{"a size of a million digits", "memory-limit: " + strings.Repeat("9", 1_000_000) + "\n"},
+	{"a list of durations", "idle-timeout: [5m]\n"},
+	{"a mapping of durations", "idle-timeout: {minutes: 5}\n"},
+	{"true for a duration", "idle-timeout: true\n"},
+	{"a number for a duration", "idle-timeout: 300\n"},
+	{"a list for true", "send-bad-replies: [true]\n"},
+	{"a number for true", "send-bad-replies: 2\n"},
+	{"a mapping for a list", "services: {echo: true}\n"},
+	{"an octal number", "mtu: 0o2734\n"},
+	{"an exponent", "mtu: 1.5e3\n"},
+	{"a text over lines", "tun: |\n  netstack0\n"},
 	{"a bad address in a list", "addr:\n  - 172.16.0.2/24\n  - 172.16.0.3\n"},
 	{"an address twice", "addr:\n  - 172.16.0.2/24\n  - 172.16.0.2/24\n"},
 	{"a bad service in a list", "services: [echo, telnet]\n"},
@@ -98,6 +129,9 @@ func TestFileRefusals(t *testing.T) {
 		if len(shown) > 100 {
 			shown = shown[:20] + "…"
 		}
+		if len(err.Error()) > maxRefusal {
+			t.Errorf("%s: a line of %d bytes", name, len(err.Error()))
+		}
 		fmt.Fprintf(&said, "%s\n\t%s\n\t%s\n", name, shown, strings.ReplaceAll(err.Error(), dir+"/", ""))
 	}
 	for _, f := range wrongFiles {
@@ -107,7 +141,13 @@ func TestFileRefusals(t *testing.T) {
 		}
 		refused(f.name, fmt.Sprintf("%q", f.text), []string{"-config", path}, nil)
 	}
+	fifo, loop := filepath.Join(dir, "fifo"), filepath.Join(dir, "loop")
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.Symlink(loop, loop)); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range [][2]string{
+		{"a named pipe without a writer", fifo}, {"a link to itself", loop}, {"below a file", filepath.Join(dir, "x.yaml", "y.yaml")},
+		{"a name of 5,000 bytes", strings.Repeat("x", 5000)},
 		{"no file", ""}, {"a file that is not there", dir + "/nowhere.yaml"}, {"a directory", dir}, {"a device", "/dev/zero"},
 		{"a name with control characters", dir + "/a\nb"},
 	} {
@@ -117,6 +157,35 @@ func TestFileRefusals(t *testing.T) {
 		refused(v.name, fmt.Sprintf("%q", v.variable), []string{"-addr", "172.16.0.2/24", "-addr", "fd00::2/64", "-tun", "x"}, []string{v.variable})
 	}
 	golden(t, "testdata/file-refusals.golden", strings.ReplaceAll(said.String(), dir, "DIR"))
+}
+
+// TestFileForms: how editors of other systems write a file makes no difference.
+func TestFileForms(t *testing.T) {
+	const plain = "# a host\naddr:\n- 172.16.0.2/24\nmtu: 1400\nfilter: icmp\n"
+	want, err := Parse([]string{"-config", written(t, plain)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"a byte order mark":           "\ufeff" + plain,
+		"carriage returns":            strings.ReplaceAll(plain, "\n", "\r\n"),
+		"both":                        "\ufeff" + strings.ReplaceAll(plain, "\n", "\r\n"),
+		"no line feed at the end":     strings.TrimSuffix(plain, "\n"),
+		"the marks of a document":     "---\n" + plain + "...\n",
+		"quotes":                      "\"addr\": ['172.16.0.2/24']\n'mtu': \"1400\"\nfilter: \"icmp\"\n",
+		"an anchor that nobody needs": strings.Replace(plain, "1400", "&m 1400", 1),
+	} {
+		got, err := Parse([]string{"-config", written(t, text)}, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		a, errA := want.Text()
+		b, errB := got.Text()
+		if a != b || errA != nil || errB != nil {
+			t.Errorf("%s makes\n%s\nand without\n%s\n%v %v", name, b, a, errB, errA)
+		}
+	}
 }
 
 // FuzzFile gives any text as the file: it is refused in one line, or makes a

@@ -23,6 +23,11 @@ var ErrHelp = flag.ErrHelp
 // that over the file, also where what is set is a list. What is wrong is refused
 // wherever it stands, with an error of one line that says what was expected.
 func Parse(args, environ []string) (*Config, error) {
+	c, err := parse(args, environ)
+	return c, bounded(err)
+}
+
+func parse(args, environ []string) (*Config, error) {
 	table := settings()
 	byFlag, err := flagValues(table, args)
 	if err != nil {
@@ -118,7 +123,7 @@ func flagValues(table []setting, args []string) (map[string][]value, error) {
 	}
 	for _, w := range fs.Args() {
 		if len(w) > 1 && w[0] == '-' && (w[1] == '-' || unicode.IsLetter(rune(w[1]))) {
-			return nil, fmt.Errorf("flag %q stands behind the filter expression: flags come first", w)
+			return nil, fmt.Errorf("flag %s stands behind the filter expression: flags come first", quote(w))
 		}
 	}
 	if fs.NArg() > 0 {
@@ -131,11 +136,14 @@ func flagValues(table []setting, args []string) (map[string][]value, error) {
 // what it does not.
 func flagError(err error) error {
 	for prefix, format := range map[string]string{
-		"flag provided but not defined: ": "unknown flag %q: netstackd -help lists them all",
-		"bad flag syntax: ":               "%q is no flag: netstackd -help lists them all",
+		"flag provided but not defined: ": "unknown flag %s: netstackd -help lists them all",
+		"bad flag syntax: ":               "%s is no flag: netstackd -help lists them all",
 		"flag needs an argument: ":        "flag %s needs a value: netstackd -help says which",
 	} {
 		if what, ok := strings.CutPrefix(err.Error(), prefix); ok {
+			if prefix != "flag needs an argument: " {
+				what = quote(what)
+			}
 			return fmt.Errorf(format, what)
 		}
 	}
@@ -147,7 +155,7 @@ func flagError(err error) error {
 func (d *draft) checkFilter() error {
 	v, given := d.given["filter"]
 	if given && v.origin == (origin{}) && d.Trace == "" && d.Pcapng == "" {
-		return fmt.Errorf("filter expression %q limits what is traced, and nothing is: give -trace or -pcapng as well", v.text)
+		return fmt.Errorf("filter expression %s limits what is traced, and nothing is: give -trace or -pcapng as well", quote(v.text))
 	}
 	return nil
 }

@@ -214,6 +214,11 @@ var refusals = []refusal{
 	{"a filter for Ethernet", after("-trace", "packets", "ether host 1:2:3:4:5:6")},
 	{"a flag behind a filter", after("-trace", "packets", "icmp", "-mtu", "1400")},
 	{"a flag behind an argument", []string{"icmp", "-addr", "172.16.0.2/24"}},
+	{"a flag of 100,000 bytes", after("-" + strings.Repeat("x", 100_000))},
+	{"a value of 100,000 bytes", after("-mtu", strings.Repeat("x", 100_000))},
+	{"an answerer of 100,000 bytes for another's address", after("-respond", "172.16.0.3=exec:"+strings.Repeat("x", 100_000))},
+	{"an argument of 100,000 bytes", after(strings.Repeat("icmp or ", 12_500)+"icmp")},
+	{"a flag of 100,000 bytes behind a filter", after("icmp", "-"+strings.Repeat("x", 100_000))},
 	{"an argument of control characters", after("\x1b[2J\n")},
 }
 
@@ -230,7 +235,14 @@ func TestRefusals(t *testing.T) {
 		if strings.ContainsFunc(err.Error(), func(c rune) bool { return !unicode.IsPrint(c) }) {
 			t.Errorf("%s: not one line that can be printed: %q", r.name, err)
 		}
-		fmt.Fprintf(&said, "%s\n\t%q\n\t%v\n", r.name, r.args, err)
+		if len(err.Error()) > maxRefusal {
+			t.Errorf("%s: a line of %d bytes", r.name, len(err.Error()))
+		}
+		shown := fmt.Sprintf("%q", r.args)
+		if len(shown) > 1000 {
+			shown = shown[:100] + "…"
+		}
+		fmt.Fprintf(&said, "%s\n\t%s\n\t%v\n", r.name, shown, err)
 	}
 	golden(t, "testdata/refusals.golden", said.String())
 }

@@ -80,13 +80,13 @@ func (c *Config) parseRespond(s string, all *bool) error {
 	}
 	if !addr.IsValid() {
 		if *all {
-			return fmt.Errorf("one without an address is given already, %q: name the address that this one is for, as in 172.16.0.3=%s", c.Respond, who)
+			return fmt.Errorf("one without an address is given already, %s: name the address that this one is for, as in 172.16.0.3=%s", quote(c.Respond), printable(who))
 		}
 		c.Respond, *all = who, true
 		return nil
 	}
 	if other, ok := c.RespondFor[addr]; ok {
-		return fmt.Errorf("%s has an answerer already, %q", addr, other)
+		return fmt.Errorf("%s has an answerer already, %s", addr, quote(other))
 	}
 	if c.RespondFor == nil {
 		c.RespondFor = map[netip.Addr]string{}
@@ -148,7 +148,7 @@ func (c *Config) Answerers() []string {
 func (c *draft) completeRespond() error {
 	for a, who := range c.RespondFor {
 		if !slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.Addr() == a }) {
-			return fmt.Errorf("-respond %s=%s: no -addr is %s: add one, or name an address that is", a, who, a)
+			return fmt.Errorf("-respond %s=%s: no -addr is %s: add one, or name an address that is", a, printable(who), a)
 		}
 	}
 	names := c.Answerers()

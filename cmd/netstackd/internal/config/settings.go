@@ -115,13 +115,13 @@ func (o origin) refuse(s *setting, text string, err error) error {
 	case s.expression:
 		return fmt.Errorf("%s: %w", o, err)
 	case o.path != "":
-		return fmt.Errorf("%s: invalid value %q for %s: %w", o, text, s.name, err)
+		return fmt.Errorf("%s: invalid value %s for %s: %w", o, quote(text), s.name, err)
 	case o.variable != "":
-		return fmt.Errorf("invalid value %q for %s: %w", text, o.variable, err)
+		return fmt.Errorf("invalid value %s for %s: %w", quote(text), o.variable, err)
 	case s.toggle != nil:
-		return fmt.Errorf("invalid boolean value %q for -%s: %w", text, s.name, err)
+		return fmt.Errorf("invalid boolean value %s for -%s: %w", quote(text), s.name, err)
 	}
-	return fmt.Errorf("invalid value %q for flag -%s: %w", text, s.name, err)
+	return fmt.Errorf("invalid value %s for flag -%s: %w", quote(text), s.name, err)
 }
 
 func (o origin) wantsBool() error {
@@ -144,12 +144,41 @@ func (d *draft) locate(err error) error {
 	return err
 }
 
+// maxQuoted bounds what is quoted of what was given, in bytes: more than a path may
+// be needs no line of its own.
+const maxQuoted = 100
+
+// quote quotes what was given, or the beginning of it and how much there is.
+func quote(s string) string {
+	if len(s) <= maxQuoted {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", s[:maxQuoted], len(s))
+}
+
 // printable quotes a path that would spoil a line.
 func printable(path string) string {
-	if quoted := strconv.Quote(path); quoted != `"`+path+`"` {
+	if quoted := quote(path); quoted != `"`+path+`"` {
 		return quoted
 	}
 	return path
+}
+
+// The most that a refusal has, in bytes, and what is left of a longer one: what it
+// quotes stands in the middle, what was expected at the end.
+const (
+	maxRefusal  = 1000
+	refusalHead = 500
+	refusalTail = 400
+)
+
+// bounded is an error whose text fits a line, whoever made it.
+func bounded(err error) error {
+	if err == nil || len(err.Error()) <= maxRefusal {
+		return err
+	}
+	s := err.Error()
+	return errors.New(strings.ToValidUTF8(s[:refusalHead], "") + " … " + strings.ToValidUTF8(s[len(s)-refusalTail:], ""))
 }
 
 // oneOf wants s to be one of names.

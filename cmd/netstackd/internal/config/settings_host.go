@@ -229,7 +229,7 @@ func parseServices(s string) ([]string, error) {
 	list := strings.Split(s, ",")
 	for i, name := range list {
 		if !slices.Contains(known, name) {
-			return nil, fmt.Errorf("unknown service %q: expected a list of %s, or all, or none", name, strings.Join(known, ","))
+			return nil, fmt.Errorf("unknown service %s: expected a list of %s, or all, or none", quote(name), strings.Join(known, ","))
 		}
 		if slices.Contains(list[:i], name) {
 			return nil, fmt.Errorf("service %q is given twice", name)

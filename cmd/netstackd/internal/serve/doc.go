@@ -4,7 +4,9 @@
 // client may take, how it all ends.
 //
 //   - address.go: [Address], what -http may name, and who can reach it.
-//   - token.go: the token of -http-token-file, and who needs it.
+//   - token.go: the token of -http-token-file, and who needs it. page.go: what web
+//     pages may ask where there is none.
+//   - check.go: what can be said of it all without listening.
 //   - listen.go: the listener; unix sockets are the owner's alone, and what is
 //     in a socket's place is not removed if it is none. listen_linux.go,
 //     listen_other.go: how a socket's mode is set.

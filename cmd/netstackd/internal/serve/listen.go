@@ -64,8 +64,8 @@ func makeRoom(path string) error {
 	if err != nil {
 		return fmt.Errorf("listen on unix:%s: %w", path, cause(err))
 	}
-	if info.Mode()&fs.ModeSocket == 0 {
-		return fmt.Errorf("listen on unix:%s: the path exists and is no socket: remove it, or give another", path)
+	if err := isSocket(path, info); err != nil {
+		return err
 	}
 	conn, err := net.DialTimeout("unix", path, probing)
 	if err == nil {

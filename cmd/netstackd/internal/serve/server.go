@@ -79,6 +79,8 @@ func New(c Config) (*Server, error) {
 			return nil, err
 		}
 		handler = t.guard(handler)
+	} else if c.Address.Network != "unix" { // which no browser reaches
+		handler = refusePages(handler)
 	}
 	l, err := listen(c.Address)
 	if err != nil {

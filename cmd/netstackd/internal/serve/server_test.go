@@ -23,7 +23,7 @@ var anyPort = Address{"tcp", "127.0.0.1:0"}
 // ask sends one request on a connection of its own, with headers in pairs.
 func ask(t *testing.T, s *Server, path string, headers ...string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, "http://host"+path, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestCloseIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprint(conn, "GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-begun
 	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "requests are still in work after 2s") {
 		t.Errorf("error %v", err)
@@ -198,9 +198,9 @@ func TestLimits(t *testing.T) {
 	}))
 	s.Start()
 	for _, test := range []struct{ name, request, want string }{
-		{"long header", "GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n", "431"},
-		{"long body", fmt.Sprintf("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", maxBody+1, strings.Repeat("x", maxBody+1)), "413"},
-		{"longest body", fmt.Sprintf("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", maxBody, strings.Repeat("x", maxBody)), "200"},
+		{"long header", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n", "431"},
+		{"long body", fmt.Sprintf("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", maxBody+1, strings.Repeat("x", maxBody+1)), "413"},
+		{"longest body", fmt.Sprintf("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", maxBody, strings.Repeat("x", maxBody)), "200"},
 		{"not HTTP", "\x16\x03\x01 hello\r\n\r\n", "400"},
 	} {
 		conn, err := net.Dial("tcp", s.listener.Addr().String())
