@@ -217,7 +217,7 @@ var refusals = []refusal{
 	{"a flag of 100,000 bytes", after("-" + strings.Repeat("x", 100_000))},
 	{"a value of 100,000 bytes", after("-mtu", strings.Repeat("x", 100_000))},
 	{"an answerer of 100,000 bytes for another's address", after("-respond", "172.16.0.3=exec:"+strings.Repeat("x", 100_000))},
-	{"an argument of 100,000 bytes", after(strings.Repeat("icmp or ", 12_500)+"icmp")},
+	{"an argument of 100,000 bytes", after(strings.Repeat("icmp or ", 12_500) + "icmp")},
 	{"a flag of 100,000 bytes behind a filter", after("icmp", "-"+strings.Repeat("x", 100_000))},
 	{"an argument of control characters", after("\x1b[2J\n")},
 }
