@@ -21,6 +21,7 @@
 //     (state_linux.go). [Wrap] makes a Device of any other tun.Device.
 //   - endpoint.go: [Endpoint], the stack.LinkEndpoint: attach, detach, wait,
 //     close. inbound.go: its reader goroutine. outbound.go: WritePackets.
+//   - beat.go: whether the reader still goes round.
 //   - mover.go: the seam between the endpoint's life and the way packets are
 //     moved. portable.go moves them with wireguard/tun's Read and Write.
 //   - offload.go: whether super-segments and unfinished checksums pass. virtio.go:

@@ -92,7 +92,8 @@ type Endpoint struct {
 	followers  int                     // follower goroutines that live; the older one is about to end
 	following  chan struct{}           // closed by the latest follower when it ends
 	closed     bool
-	dead       error // set by die
+	dead       error         // set by die
+	beat       chan struct{} // made by Beat, closed and made nil by the reader at the end of a turn
 	onClose    func()
 }
 
@@ -185,6 +186,9 @@ func (e *Endpoint) Attach(d stack.NetworkDispatcher) {
 	}
 	// A reader that was told to stop and has not yet goes on instead.
 	e.mover.resume()
+	if e.beat != nil {
+		e.mover.interrupt() // and takes its turn first
+	}
 	if e.stop == nil {
 		e.stop = make(chan struct{})
 		previous, ended := e.following, make(chan struct{})

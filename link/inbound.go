@@ -78,6 +78,13 @@ func (e *Endpoint) readAgain(err error, failures int) (stop <-chan struct{}, goO
 		e.mover.rest()
 		e.reading = false
 	}
+	if e.beat != nil {
+		close(e.beat)
+		e.beat = nil
+		if goOn && !detached {
+			e.mover.resume()
+		}
+	}
 	if !goOn || detached {
 		e.changed.Broadcast() // ended, or parked
 	}

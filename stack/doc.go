@@ -46,6 +46,7 @@
 //
 //	config.go     Config, About and their validation
 //	host.go       Host: New, Start, Close
+//	beat.go       whether netstack still finds a packet's way
 //	netstack.go   protocols, tuning, NIC, addresses, routes
 //	services.go   the table of services
 //	listener.go   accepting TCP, bounded

@@ -23,11 +23,15 @@ func newLog(cfg *config.Config, out io.Writer) *logrus.Logger {
 // setLog has the log speak as the configuration wants it.
 func setLog(log *logrus.Logger, cfg *config.Config) {
 	log.SetLevel(cfg.LogLevel)
+	inJournal := inJournal()
+	var f logrus.Formatter = &logrus.TextFormatter{FullTimestamp: true, DisableTimestamp: inJournal}
 	if cfg.LogJSON {
-		log.SetFormatter(&logrus.JSONFormatter{})
-	} else {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+		f = &logrus.JSONFormatter{}
 	}
+	if inJournal {
+		f = journalFormatter{f}
+	}
+	log.SetFormatter(f)
 }
 
 // announce says what a newcomer needs: which address to ping, what the

@@ -22,7 +22,7 @@ func checkConfig(cfg *config.Config, w, errs io.Writer) int {
 		err = checkSurroundings(cfg)
 	}
 	if err != nil {
-		fmt.Fprintln(errs, "netstackd:", oneLine(err))
+		complain(errs, err)
 		return exitUsage
 	}
 	fmt.Fprint(w, text)

@@ -12,9 +12,10 @@
 //   - spawner.go: the process that may start others; the host itself may not.
 //     contain.go: how the host gives its privileges up.
 //   - banner.go: the log, and what it says when the host is up. stderr.go:
-//     standard error, for goroutines that must not wait for it.
+//     standard error, for goroutines that must not wait for it. journal.go: the same
+//     where it is systemd's journal.
 //   - web.go: the HTTP server, what is served there, and whether the host is ready.
-//     notify.go: the same for systemd.
+//     notify.go: the same for systemd, and its watchdog.
 //   - check.go: -check-config.
 //   - procs.go: how many cores it takes. memory.go: how much memory, and what it gives
 //     back at rest.
@@ -52,7 +53,7 @@ func run(args []string) int {
 	}
 	if len(args) > 0 && args[0] == spawnCommand {
 		if err := spawn.Serve(args[1:]); err != nil {
-			fmt.Fprintln(errs, "netstackd:", oneLine(err))
+			complain(errs, err)
 			return exitFailure
 		}
 		return exitOK
@@ -64,7 +65,7 @@ func run(args []string) int {
 		fmt.Print(config.Usage())
 		return exitOK
 	case err != nil:
-		fmt.Fprintln(errs, "netstackd:", err)
+		complain(errs, err)
 		return exitUsage
 	case cfg.Version:
 		fmt.Print(versions())
@@ -76,7 +77,7 @@ func run(args []string) int {
 		if cfg.LogJSON {
 			newLog(cfg, errs).Error(oneLine(err))
 		} else {
-			fmt.Fprintln(errs, "netstackd:", oneLine(err))
+			complain(errs, err)
 		}
 		return exitFailure
 	}
@@ -96,7 +97,7 @@ func runExplain(args []string, errs io.Writer) int {
 	if err == nil || errors.Is(err, syscall.EPIPE) { // a pager that was left
 		return exitOK
 	}
-	fmt.Fprintln(errs, "netstackd:", oneLine(err))
+	complain(errs, err)
 	if errors.Is(err, errExplainUsage) {
 		return exitUsage
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
@@ -72,13 +73,14 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	defer close(ending)
 	announce(log, cfg, h.device, h.endpoint.MTU())
 	resting.Go(func() { notify.sayReady(h.device, ending) })
+	resting.Go(func() { notify.keepAlive(h.moves, ending) })
 
 	var cause error
 	down := ""
 	for down == "" {
 		select {
 		case <-hangups:
-			cfg = h.reload(cfg, read, log)
+			notify.during(func() { cfg = h.reload(cfg, read, log) })
 			continue
 		case s := <-signals:
 			log.WithField("signal", s.String()).Info("going down")
@@ -91,7 +93,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 		}
 		down = "the host is going down"
 	}
-	notify.say("STOPPING=1\nSTATUS=" + down)
+	notify.say(daemon.SdNotifyStopping + "\nSTATUS=" + down)
 	if h.web != nil {
 		h.web.GoDown(down)
 	}
@@ -136,6 +138,17 @@ type host struct {
 	web *serve.Server
 	// spawner is nil if nothing is ever started.
 	spawner *spawner
+}
+
+// moves shows that packets can move: that the link's reader goes round, by way of the
+// hooks and netstack if there is a packet, and that netstack can find one's way. It
+// returns false if not before stop is closed.
+func (h *host) moves(stop <-chan struct{}) bool {
+	if !h.endpoint.Beat(stop) {
+		return false
+	}
+	h.netstack.Beat()
+	return true
 }
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
