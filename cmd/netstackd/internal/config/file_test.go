@@ -152,7 +152,7 @@ func TestFileRefusals(t *testing.T) {
 		refused(f.name, fmt.Sprintf("%q", f.text), []string{"-config", path}, nil)
 	}
 	fifo, loop := filepath.Join(dir, "fifo"), filepath.Join(dir, "loop")
-	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.Symlink(loop, loop)); err != nil {
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.Symlink("loop", loop)); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range [][2]string{
