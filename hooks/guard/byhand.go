@@ -66,7 +66,7 @@ func (g *Guard) withholdForHand(p *hooks.Packet) {
 			return // another answers it
 		}
 		mend = mendSourceRoute
-	case p.Upper == wire.LayerICMPv6 && p.ICMP.Type == typeSolicitation && p.Dst.IsMulticast() && !p.Src.IsUnspecified() && namesNoLink(p.Data()):
+	case p.Upper == wire.LayerICMPv6 && p.ICMP.Type == typeSolicitation && p.Dst.IsMulticast() && !p.Src.IsUnspecified() && len(p.Data()) >= solicitationLen && !hasNeighbourOption(p.Data(), optionSourceLinkLayer):
 		mend = mendSolicitation
 	}
 	e := g.hand.endpoint.Load()
@@ -112,16 +112,13 @@ const (
 	optionSourceLinkLayer = 1
 )
 
-// namesNoLink reports whether a neighbour solicitation has no source link-layer
-// address.
-func namesNoLink(m []byte) bool {
-	if len(m) < solicitationLen {
-		return false
-	}
+// hasNeighbourOption reports whether a neighbour solicitation or advertisement has
+// an option of a type.
+func hasNeighbourOption(m []byte, kind byte) bool {
 	for o := m[solicitationLen:]; len(o) >= 2 && o[1] != 0 && 8*int(o[1]) <= len(o); o = o[8*int(o[1]):] {
-		if o[0] == optionSourceLinkLayer {
-			return false
+		if o[0] == kind {
+			return true
 		}
 	}
-	return true
+	return false
 }

@@ -27,6 +27,8 @@ type Guard struct {
 
 	// replies guards echo replies against being too long.
 	replies replies
+	// asked are the IPv4 headers with options that came last.
+	asked headers
 }
 
 var _ hooks.Hook = (*Guard)(nil)

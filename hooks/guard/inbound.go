@@ -15,8 +15,13 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 			return
 		}
 	}
-	if p.Version == 4 && p.IPv4.HasOptions() && g.mends.has(mendIgnoredOptions) {
-		ignoreOptions(p)
+	if p.Version == 4 && p.IPv4.HasOptions() {
+		if g.mends.has(mendQuotedOptions) {
+			g.asked.remember(p.Bytes[:p.IPv4.HeaderLen])
+		}
+		if g.mends.has(mendIgnoredOptions) {
+			ignoreOptions(p)
+		}
 	}
 	if p.Upper == wire.LayerTCP && p.TCP.Flags&wire.TCPSyn != 0 && !p.Fragment.IsFragment() {
 		g.mendSyn(p)

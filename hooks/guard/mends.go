@@ -34,6 +34,9 @@ const (
 	mendDefaultMSS
 	mendSourceRoute
 	mendSolicitation
+	mendQuotedOptions
+	mendQuotedChecksum
+	mendOverride
 
 	all = 1<<iota - 1
 )
@@ -48,6 +51,9 @@ var list = [...]Mend{
 	{"default-mss", "gives an IPv6 SYN without a maximum segment size that of 1,220 bytes, which it means", "RFC 9293 §3.7.1"},
 	{"source-route", "answers an echo request that came by a source route, which netstack leaves out, along the reversed route", "RFC 1122 §3.2.2.6"},
 	{"solicitation", "answers a multicast neighbour solicitation without a link-layer address, of which a TUN has none", "RFC 4861 §4.3, §7.2.4"},
+	{"quoted-options", "has an ICMPv4 error quote a record route or a timestamp option as it came, without what netstack has recorded there", "RFC 1122 §3.2.2"},
+	{"quoted-checksum", "gives the IPv4 header that an error quotes of a datagram in fragments the checksum that belongs to it", "RFC 1122 §3.2.2"},
+	{"advertisement-override", "clears the override flag of a neighbour advertisement without a link-layer address, which there is nothing to override with", "RFC 4861 §7.2.4"},
 }
 
 // List returns all mends.

@@ -22,6 +22,9 @@ func (g *Guard) mendOutbound(p *hooks.Packet) {
 			p.Withhold(nameOf(mend))
 			return
 		}
+		g.mendQuote(p)
+	case p.Upper == wire.LayerICMPv6 && p.ICMP.Type == typeAdvertisement && g.mends.has(mendOverride):
+		dontOverride(p)
 	}
 	if p.IPv4.Reserved && g.mends.has(mendReservedFlag) {
 		b := p.Edit(nameOf(mendReservedFlag))

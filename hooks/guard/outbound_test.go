@@ -132,6 +132,59 @@ var outboundMendings = []mending{
 	},
 }
 
+// quotes wants one error that quotes a packet, of which the header has to be right.
+func quotes(want []byte, header func(quoted []byte) bool) func(*testing.T, [][]byte) {
+	return one(wire.LayerICMPv4, func(p *wire.Packet) bool {
+		quoted := p.Data()[8:]
+		n := 4 * int(quoted[0]&0xf)
+		return p.ICMP.Type == 3 && header(quoted[:n]) && slices.Equal(quoted[n:], want[n:])
+	})
+}
+
+var (
+	datagram = udp4(nil)
+	routed   = udp4(recordRoute)
+)
+
+// udp4 is a datagram to a port where nobody listens.
+func udp4(options []byte) []byte {
+	return byhandtest.IPv4{Src: peer4, Dst: host4, ID: 1, Protocol: 17, Options: options}.Packet(
+		byhandtest.UDP{SrcPort: 1, DstPort: 9, Data: byhandtest.Data(24)}.Datagram(peer4, host4))
+}
+
+var quoteMendings = []mending{
+	{
+		name: "record route", mend: "quoted-options", in: [][]byte{routed},
+		bare:   quotes(routed, func(h []byte) bool { return h[22] == 8 && wire.Checksum(h) != 0 }),
+		mended: quotes(routed, func(h []byte) bool { return slices.Equal(h, routed[:60]) }),
+	},
+	{
+		name: "fragments", mend: "quoted-checksum", in: byhandtest.Split(datagram, 1, 16),
+		bare:   quotes(datagram, func(h []byte) bool { return wire.Checksum(h) != 0 }),
+		mended: quotes(datagram, func(h []byte) bool { return wire.Checksum(h) == 0 }),
+	},
+	{
+		name: "record route in fragments", mend: "quoted-options", in: byhandtest.Split(routed, 1, 16),
+		bare:   quotes(routed, func(h []byte) bool { return h[22] == 8 && wire.Checksum(h) != 0 }),
+		mended: quotes(routed, func(h []byte) bool { return slices.Equal(h[20:], routed[20:60]) && wire.Checksum(h) == 0 }),
+	},
+}
+
+// TestQuoteMends: what an error quotes is the header as it came.
+func TestQuoteMends(t *testing.T) { testMends(t, quoteMendings) }
+
+// TestOverride: an advertisement without a link-layer address overrides none.
+func TestOverride(t *testing.T) {
+	overrides := func(want bool) func(*testing.T, [][]byte) {
+		return one(wire.LayerICMPv6, func(p *wire.Packet) bool { return p.ICMP.Type == 136 && p.Data()[4]&0x20 != 0 == want })
+	}
+	testMends(t, []mending{{
+		name: "solicitation", mend: "advertisement-override",
+		in:   [][]byte{byhandtest.Neighbour{Target: host6, HopLimit: 255}.Packet(peer6, host6)},
+		bare: overrides(true), mended: overrides(false),
+	}})
+}
+
 func TestOutboundMends(t *testing.T) { testMends(t, outboundMendings) }
 
 // testMends: netstack does without a mend what it should not, and with it what it
