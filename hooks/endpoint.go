@@ -176,7 +176,9 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool, instead *stack.PacketBuffer) {
 	p := e.packets.Get().(*Packet)
 	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
-	p.Answer = answer
+	if p.Answer = answer; answer != nil && answer.Alone {
+		p.noteMend(answer.Mend)
+	}
 	p.judge()
 	e.ledger.see(p)
 	if !attached {

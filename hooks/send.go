@@ -17,6 +17,9 @@ type Answer struct {
 	By string
 	// Mend is the mend that answers, if it is one.
 	Mend string
+	// Alone says that no packet was withheld for the answer: its mend is counted by
+	// the answer itself.
+	Alone bool
 	// Request is the Seq of the packet that completed the request, or 0, and
 	// Received when that was seen.
 	Request  uint64

@@ -217,6 +217,9 @@ func (p *pipeline) start() {
 	if p.capture != nil {
 		p.capture.Start()
 	}
+	if p.guard != nil {
+		p.guard.Start()
+	}
 	if p.comparer != nil {
 		p.comparer.Start()
 	}
@@ -225,6 +228,9 @@ func (p *pipeline) start() {
 // close settles what is open, once no packet moves any more, and writes the
 // summary, which it returns. drops are those that others counted, by reason.
 func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
+	if p.guard != nil {
+		p.guard.Close()
+	}
 	if p.comparer != nil {
 		p.comparer.Close()
 	}

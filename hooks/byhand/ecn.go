@@ -17,6 +17,14 @@ func codepointOf(p *wire.Packet) codepoint {
 	return codepoint(p.IPv6.TrafficClass & 3)
 }
 
+// codepointOfHeader is codepointOf for the beginning of a packet.
+func codepointOfHeader(b []byte) codepoint {
+	if b[0]>>4 == 4 {
+		return codepoint(b[1] & 3)
+	}
+	return codepoint(b[1] >> 4 & 3)
+}
+
 // codepoints is a set of them, a bit for each.
 type codepoints uint8
 

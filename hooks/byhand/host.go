@@ -213,7 +213,7 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		fragmentRFC = "RFC 8200 §4.5"
 	}
 	whole, outcome := h.inward.Add(p, now)
-	if outcome != Incomplete && outcome != Complete || h.inward.Doubtful(now) || chainCut(p) {
+	if outcome != Incomplete && outcome != Complete && outcome != CompleteCongested || h.inward.Doubtful(now) || chainCut(p) {
 		if p.Version == 6 || p.Protocol == wire.ProtocolTCP {
 			h.unsure()
 		}
@@ -266,7 +266,7 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 		pr = h.whole(&d, d.Checksums(checks[:0]))
 	}
 	pr.Request, pr.Reassembled = d, true
-	pr.Doubt = outcome == CompleteInDoubt
+	pr.Doubt, pr.Congested = outcome == CompleteInDoubt, outcome == CompleteCongested
 	if pr.Expect == MustReply && (pr.Doubt || pr.Form == ICMPError) {
 		// What an error quotes of a datagram in fragments is not said.
 		pr.Expect, pr.Requirement = MayReply, May

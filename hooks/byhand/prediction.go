@@ -69,6 +69,9 @@ type Prediction struct {
 	// may hold otherwise, within the freedom that the RFCs give: a host that
 	// does as predicted is right, and one that does not may be.
 	Doubt bool
+	// Congested says that Request has met congestion, and that it is not its first
+	// fragment that says so (RFC 3168 §5.3).
+	Congested bool
 	// Reply is the whole reply datagram by hand, if one is due or allowed. It
 	// is the caller's. It may be longer than the MTU.
 	Reply []byte

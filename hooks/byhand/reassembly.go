@@ -21,6 +21,9 @@ const (
 	// bounds, or of another mind where the RFCs leave it one, may have
 	// discarded some of it, or hold other bytes.
 	CompleteInDoubt
+	// CompleteCongested: the datagram is whole, and says what a fragment that is
+	// not the first has said, that congestion was experienced (RFC 3168 §5.3).
+	CompleteCongested
 	// CompleteMarked: the datagram is whole, and to be dropped: a router marked
 	// one of its fragments with congestion experienced, and another says that
 	// its sender knows nothing of that (RFC 3168 §5.3).
@@ -131,6 +134,8 @@ func (r *Reassembler) complete(d *datagram, now time.Time) ([]byte, Outcome) {
 		return whole, CompleteMarked
 	case doubt:
 		return whole, CompleteInDoubt
+	case d.ecn.has(congestionExperienced) && codepointOfHeader(d.header) != congestionExperienced:
+		return whole, CompleteCongested
 	}
 	return whole, Complete
 }

@@ -50,3 +50,9 @@ func (h *Host) Timeouts(now time.Time, dst []Timeout) []Timeout {
 	}
 	return dst
 }
+
+// Pending reports whether fragments wait for the rest of their datagram at now.
+func (h *Host) Pending(now time.Time) bool {
+	h.inward.expire(now)
+	return len(h.inward.pending) > 0
+}

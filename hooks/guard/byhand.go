@@ -4,17 +4,32 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
 )
 
 // byHand are the mends that answer in netstack's place, with what the reference
-// host would say.
-const byHand = mendSourceRoute | mendSolicitation
+// host would say; byHandError are those of them that answer with an error.
+const (
+	byHand      = mendSourceRoute | mendSolicitation | byHandError | mendReassemblyTimeout
+	byHandError = mendFragmentOption | mendHeaderChain | mendLateHopByHop
+)
+
+// How many errors made by hand are sent at most, a second and at once: as many as
+// netstack sends. "An IPv6 node MUST limit the rate of ICMPv6 error messages" (RFC
+// 4443 §2.4 (f)).
+const (
+	errorsPerSecond = 1000
+	errorsAtOnce    = 50
+)
 
 // A hand is the reference host, and where what it answers goes.
 type hand struct {
+	// errors limits them.
+	errors *rate.Limiter
 	// mu guards host.
 	mu   sync.Mutex
 	host *byhand.Host
@@ -45,15 +60,14 @@ func (a answerer) Inbound(p *hooks.Packet) {
 	if p.Fate != hooks.Mended {
 		return
 	}
-	for _, mend := range []Mends{mendSourceRoute, mendSolicitation} {
-		e := a.hand.endpoint.Load()
-		if p.Reason != nameOf(mend) || e == nil {
-			continue
-		}
-		if reply := a.hand.reply(p); reply != nil {
-			// What the link does not take it counts.
-			_ = e.Send(reply, hooks.Answer{By: "byhand", Mend: p.Reason, Request: p.Seq, Received: p.Time})
-		}
+	mend := mendOf(p.Reason) & byHand
+	e := a.hand.endpoint.Load()
+	if mend == 0 || e == nil || mend&byHandError != 0 && !a.hand.errors.AllowN(p.Time, 1) {
+		return
+	}
+	if pr := a.hand.predict(p); pr.Reply != nil {
+		// What the link does not take it counts.
+		_ = e.Send(pr.Reply, hooks.Answer{By: "byhand", Mend: p.Reason, Request: p.Seq, Received: p.Time})
 	}
 }
 
@@ -74,20 +88,16 @@ func (g *Guard) withholdForHand(p *hooks.Packet) {
 		return
 	}
 	// One that does not fit into a packet is left to netstack.
-	if reply := g.hand.reply(p); reply != nil && len(reply) <= int(e.MTU()) {
+	if pr := g.hand.predict(p); pr.Expect == byhand.MustReply && len(pr.Reply) <= int(e.MTU()) {
 		p.Withhold(nameOf(mend))
 	}
 }
 
-// reply returns the reply that is due to a whole packet, or nil.
-func (h *hand) reply(p *hooks.Packet) []byte {
+// predict is what the reference host says of a packet.
+func (h *hand) predict(p *hooks.Packet) byhand.Prediction {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	pr := h.host.Inbound(&p.Packet, p.Checks(), p.Time)
-	if pr.Expect != byhand.MustReply {
-		return nil
-	}
-	return pr.Reply
+	return h.host.Inbound(&p.Packet, p.Checks(), p.Time)
 }
 
 // hasSourceRoute reports whether one is among a packet's IPv4 options.

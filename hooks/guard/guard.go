@@ -3,6 +3,8 @@ package guard
 import (
 	"net/netip"
 
+	"golang.org/x/time/rate"
+
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
@@ -29,13 +31,19 @@ type Guard struct {
 	replies replies
 	// asked are the IPv4 headers with options that came last.
 	asked headers
+	late  late
 }
 
 var _ hooks.Hook = (*Guard)(nil)
 
-// New returns a Guard. It starts nothing.
+// New returns a Guard. It starts nothing: what is due when the time of fragments is
+// up comes after [Guard.Start].
 func New(c Config) *Guard {
-	g := &Guard{mends: c.Mends, live: c.Live, hand: hand{host: byhand.New(c.Addresses)}}
+	g := &Guard{
+		mends: c.Mends, live: c.Live,
+		hand: hand{host: byhand.New(c.Addresses), errors: rate.NewLimiter(errorsPerSecond, errorsAtOnce)},
+		late: late{wake: make(chan struct{}, 1), quit: make(chan struct{})},
+	}
 	g.replies.begin()
 	return g
 }

@@ -37,6 +37,12 @@ const (
 	mendQuotedOptions
 	mendQuotedChecksum
 	mendOverride
+	mendErrorAboutError
+	mendCongestion
+	mendFragmentOption
+	mendHeaderChain
+	mendLateHopByHop
+	mendReassemblyTimeout
 
 	all = 1<<iota - 1
 )
@@ -54,6 +60,12 @@ var list = [...]Mend{
 	{"quoted-options", "has an ICMPv4 error quote a record route or a timestamp option as it came, without what netstack has recorded there", "RFC 1122 §3.2.2"},
 	{"quoted-checksum", "gives the IPv4 header that an error quotes of a datagram in fragments the checksum that belongs to it", "RFC 1122 §3.2.2"},
 	{"advertisement-override", "clears the override flag of a neighbour advertisement without a link-layer address, which there is nothing to override with", "RFC 4861 §7.2.4"},
+	{"error-about-error", "withholds an ICMPv6 error about a fragment of an ICMPv6 error or redirect", "RFC 4443 §2.4"},
+	{"ecn-reassembly", "drops a datagram in fragments whose congestion netstack would lose, or give to a sender that does not know of it; where the first fragment comes last, it is marked instead", "RFC 3168 §5.3"},
+	{"fragment-option", "reports a bad option in the first fragment of an ICMPv4 message", "RFC 1122 §3.2.2.5"},
+	{"header-chain", "reports an IPv6 first fragment that does not have all headers, and drops it", "RFC 8200 §4.5, RFC 7112 §5"},
+	{"hop-by-hop-in-fragment", "reports a hop-by-hop header behind that of a fragment, where none may be, and drops the fragment", "RFC 8200 §4.1"},
+	{"icmp-reassembly-timeout", "tells of an ICMPv4 message in fragments that did not become whole in time", "RFC 1122 §3.3.2"},
 }
 
 // List returns all mends.
@@ -85,11 +97,11 @@ func ParseMode(s string) (Mode, error) {
 	m := Mode{On: true, Mends: all}
 	for _, word := range words[1:] {
 		name, without := strings.CutPrefix(word, "-")
-		i := slices.IndexFunc(list[:], func(m Mend) bool { return m.Name == name })
-		if !without || i < 0 {
+		mend := mendOf(name)
+		if !without || mend == 0 {
 			return Mode{}, fmt.Errorf("%q is no mend to leave out: expected -NAME, of %s", word, names())
 		}
-		m.Mends &^= 1 << i
+		m.Mends &^= mend
 	}
 	return m, nil
 }
@@ -121,3 +133,12 @@ func names() string {
 
 // nameOf returns the name of one mend.
 func nameOf(m Mends) string { return list[bits.TrailingZeros32(uint32(m))].Name }
+
+// mendOf returns the mend of a name, or 0.
+func mendOf(name string) Mends {
+	i := slices.IndexFunc(list[:], func(m Mend) bool { return m.Name == name })
+	if i < 0 {
+		return 0
+	}
+	return 1 << i
+}

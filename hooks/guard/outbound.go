@@ -23,6 +23,9 @@ func (g *Guard) mendOutbound(p *hooks.Packet) {
 			return
 		}
 		g.mendQuote(p)
+	case p.Upper == wire.LayerICMPv6 && p.ICMP.Type < typeFirstQuery6 && g.mends.has(mendErrorAboutError) && g.aboutError(&p.Packet):
+		p.Withhold(nameOf(mendErrorAboutError))
+		return
 	case p.Upper == wire.LayerICMPv6 && p.ICMP.Type == typeAdvertisement && g.mends.has(mendOverride):
 		dontOverride(p)
 	}
@@ -87,6 +90,20 @@ func quotedHeader(p *wire.Packet) ([]byte, bool) {
 	}
 	n := 4 * int(quote[0]&0xf)
 	return quote, n >= minHeader && n <= len(quote)
+}
+
+// typeFirstQuery6 is the first type of ICMPv6 that is no error (RFC 4443 §2.1).
+const typeFirstQuery6 = 128
+
+// aboutError reports whether an ICMPv6 error is about a packet that may not be
+// reported, an error say.
+func (g *Guard) aboutError(p *wire.Packet) bool {
+	if p.Fragment.IsFragment() {
+		return false
+	}
+	var about wire.Packet
+	about.Decode(p.Data()[8:])
+	return about.Version == 6 && g.hand.host.Unreportable(&about, p.ICMP.Type, p.ICMP.Code) != ""
 }
 
 // setHeaderChecksum computes that of an IPv4 header afresh.

@@ -97,7 +97,9 @@ func (v *Verifier) reassemble(p *hooks.Packet) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	whole, outcome := v.fragments.Add(&p.Packet, p.Time)
-	if outcome != byhand.Complete && outcome != byhand.CompleteMarked {
+	switch outcome {
+	case byhand.Complete, byhand.CompleteCongested, byhand.CompleteMarked:
+	default:
 		return ""
 	}
 	var d wire.Packet
