@@ -85,21 +85,33 @@ func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	dispatcher := e.dispatcher.Load()
-	forward, vouched, instead := e.pass(Inbound, pkt, dispatcher != nil, nil)
-	if instead != nil {
-		defer instead.DecRef()
-		pkt = instead
+	w := e.pass(Inbound, pkt, dispatcher != nil, nil)
+	if w.ahead != nil {
+		// Made here, and so nobody has verified it.
+		e.deliver(*dispatcher, protocol, w.ahead, false)
+		w.ahead.DecRef()
 	}
+	if w.instead != nil {
+		defer w.instead.DecRef()
+		pkt = w.instead
+	}
+	if w.forward {
+		e.deliver(*dispatcher, protocol, pkt, w.vouched)
+	}
+}
+
+// deliver delivers a packet to netstack, which is told whether its sums are verified
+// if there is receive offload.
+func (e *Endpoint) deliver(d stack.NetworkDispatcher, protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, vouched bool) {
 	switch {
-	case !forward:
 	case !e.options.ReceiveOffload:
-		(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+		d.DeliverNetworkPacket(protocol, pkt)
 	case vouched:
 		e.delivering.RLock()
 		defer e.delivering.RUnlock()
-		(*dispatcher).DeliverNetworkPacket(protocol, pkt)
+		d.DeliverNetworkPacket(protocol, pkt)
 	default:
-		e.deliverUnverified(*dispatcher, protocol, pkt)
+		e.deliverUnverified(d, protocol, pkt)
 	}
 }
 
@@ -142,18 +154,18 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	altered := false
 	all := pkts.AsSlice()
 	for i, pkt := range all {
-		forward, _, instead := e.pass(Outbound, pkt, true, nil)
-		if !altered && (!forward || instead != nil) {
+		w := e.pass(Outbound, pkt, true, nil)
+		if !altered && (!w.forward || w.instead != nil) {
 			altered = true
 			for _, earlier := range all[:i] {
 				kept.PushBack(earlier)
 			}
 		}
 		switch {
-		case instead != nil:
-			defer instead.DecRef()
-			kept.PushBack(instead)
-		case !forward:
+		case w.instead != nil:
+			defer w.instead.DecRef()
+			kept.PushBack(w.instead)
+		case !w.forward:
 			dropped++
 		case altered:
 			kept.PushBack(pkt)
@@ -169,11 +181,18 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	return n + dropped, err
 }
 
-// pass shows a packet to the ledger and the chain and reports whether it is to
-// be forwarded, whether its sums are verified, and what is forwarded in its place,
-// which the caller releases, or nil. answer is nil unless another than netstack has
-// made it.
-func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (forward, vouched bool, instead *stack.PacketBuffer) {
+// A way is how a packet leaves the chain.
+type way struct {
+	// forward says that it is to be forwarded, and vouched that its sums are verified.
+	forward, vouched bool
+	// instead is what is forwarded in its place, and ahead what is delivered before
+	// it, or nil. The caller releases both.
+	instead, ahead *stack.PacketBuffer
+}
+
+// pass shows a packet to the ledger and the chain. answer is nil unless another than
+// netstack has made it.
+func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (w way) {
 	p := e.packets.Get().(*Packet)
 	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
 	if p.Answer = answer; answer != nil && answer.Alone {
@@ -198,16 +217,20 @@ func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, ans
 	if !p.held {
 		e.ledger.Settle(d, p.Fate, p.Reason)
 	}
-	forward = !p.Stopped()
-	vouched = forward && d == Inbound && e.options.ReceiveOffload && p.vouched()
-	if forward && p.instead != nil {
-		instead = p.replacement(pkt)
+	w.forward = !p.Stopped()
+	w.vouched = w.forward && d == Inbound && e.options.ReceiveOffload && p.vouched()
+	if w.forward && p.instead != nil {
+		w.instead = p.replacement(pkt)
+	}
+	if w.forward && p.ahead != nil {
+		w.ahead = newPacket(p.ahead)
+		e.ledger.ahead.Add(1)
 	}
 	// Pooled memory must not keep the packet's alive.
 	scratch := p.scratch
 	*p = Packet{scratch: scratch[:0]}
 	e.packets.Put(p)
-	return forward, vouched, instead
+	return w
 }
 
 // GSOMaxSize implements stack.GSOEndpoint with the child's answer.

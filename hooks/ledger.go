@@ -20,6 +20,8 @@ type Ledger struct {
 	// mends counts the packets that each mend had a part in, by side. It has an
 	// element for each reason: the name of a mend is one.
 	mends map[string]*[2]atomic.Uint64
+	// ahead counts the packets that were delivered before others.
+	ahead atomic.Uint64
 }
 
 // A Kind is what packets are told apart by when they are counted.
@@ -161,6 +163,9 @@ type Totals struct {
 	// Drops holds the reasons that occurred, Mends the mends: whether they changed
 	// a packet, kept it back, or answered it. Mends is nil if none did.
 	Drops, Mends map[string]uint64
+	// Ahead counts the packets that a mend has had delivered before others, which
+	// nobody sent; In does not.
+	Ahead uint64
 }
 
 // Details are the ledger's counts, told apart as far as it does.
@@ -210,7 +215,7 @@ type MendCount struct {
 func (l *Ledger) Totals() Totals {
 	t := Totals{
 		Verdicts: map[wire.Verdict]uint64{}, InFates: map[Fate]uint64{}, OutFates: map[Fate]uint64{},
-		Drops: map[string]uint64{},
+		Drops: map[string]uint64{}, Ahead: l.ahead.Load(),
 	}
 	for k := range kinds {
 		t.In += l.packets[0][k].Load()

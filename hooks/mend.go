@@ -27,6 +27,17 @@ func (p *Packet) Replace(mend string, b []byte) {
 	p.noteMend(mend)
 }
 
+// Precede has b, a packet with its checksums in place, delivered to netstack before
+// the inbound packet, if that is forwarded, in the name of a mend. The packet keeps b;
+// the last one counts.
+func (p *Packet) Precede(mend string, b []byte) {
+	p.ahead = b
+	p.noteMend(mend)
+}
+
+// Ahead returns what is delivered before the packet, or nil.
+func (p *Packet) Ahead() []byte { return p.ahead }
+
 // Withhold ends the packet's way in the name of a mend, which is the reason too.
 func (p *Packet) Withhold(mend string) {
 	if !p.stopped {

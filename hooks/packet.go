@@ -44,9 +44,10 @@ type Packet struct {
 	held        bool
 
 	// mends are the names of those that have changed or ended the packet's way,
-	// and instead is what is forwarded in its place, nil if it is itself.
-	mends   []string
-	instead []byte
+	// instead is what is forwarded in its place, nil if it is itself, and ahead what
+	// is delivered before it, nil if nothing is.
+	mends          []string
+	instead, ahead []byte
 
 	// scratch joins the bytes of a packet that lies in several views, and buffer
 	// is where those that are missing lie.
@@ -173,7 +174,7 @@ func (p *Packet) decodeBuffer(d Direction, pkt *stack.PacketBuffer, offloaded bo
 func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.Direction, p.Time, p.Len = d, now, n
 	p.buffer, p.Seq, p.Answer = nil, 0, nil
-	p.mends, p.instead = nil, nil
+	p.mends, p.instead, p.ahead = nil, nil, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	if d == Outbound {
 		p.Fate = Sent

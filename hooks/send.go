@@ -37,14 +37,9 @@ type Answer struct {
 // outbound, and goes to the child. It is one whole IP packet no longer than the MTU,
 // with its checksums in place, and is borrowed.
 func (e *Endpoint) Send(packet []byte, a Answer) error {
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(packet)})
+	pkt := newPacket(packet)
 	defer pkt.DecRef()
-	pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
-	if len(packet) > 0 && packet[0]>>4 == 6 {
-		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
-	}
-	forward, _, _ := e.pass(Outbound, pkt, true, &a)
-	if !forward {
+	if !e.pass(Outbound, pkt, true, &a).forward {
 		return nil
 	}
 	var one stack.PacketBufferList
@@ -53,4 +48,14 @@ func (e *Endpoint) Send(packet []byte, a Answer) error {
 		return fmt.Errorf("write packet: %s", err)
 	}
 	return nil
+}
+
+// newPacket returns a packet made here, of which it copies the bytes.
+func newPacket(b []byte) *stack.PacketBuffer {
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b)})
+	pkt.NetworkProtocolNumber = header.IPv4ProtocolNumber
+	if len(b) > 0 && b[0]>>4 == 6 {
+		pkt.NetworkProtocolNumber = header.IPv6ProtocolNumber
+	}
+	return pkt
 }

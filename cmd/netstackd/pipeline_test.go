@@ -316,17 +316,17 @@ func TestOpenFIFO(t *testing.T) {
 }
 
 // TestCrossCheck: netstack has to count all packets but those that the hooks kept
-// from it, each once.
+// from it, each once, and those that they put ahead.
 func TestCrossCheck(t *testing.T) {
 	s := &trace.Summary{Drops: map[string]uint64{hooks.ReasonDetached: 1, wire.ReasonBadVersion: 2, "bad-tcp-checksum": 3}}
 	s.Packets.In = 100
 	s.Fates.In = map[hooks.Fate]uint64{hooks.Guarded: 4, hooks.Dropped: 6}
-	const refused = 3
-	for received, warnings := range map[uint64]int{100 - 1 - 2 - 4 - refused: 0, 100 - 1 - 2 - 4: 1, 100: 1} {
+	const refused, ahead = 3, 5
+	for received, warnings := range map[uint64]int{100 - 1 - 2 - 4 - refused + ahead: 0, 100 - 1 - 2 - 4 - refused: 1, 100: 1} {
 		var served stack.Counters
 		served.IP.Received = received
 		log, logged := logtest.NewNullLogger()
-		crossCheck(s, refused, served, log)
+		crossCheck(s, refused, ahead, served, log)
 		if n := len(logged.AllEntries()); n != warnings {
 			t.Errorf("netstack counts %d: %d warnings, want %d", received, n, warnings)
 		}

@@ -288,7 +288,7 @@ func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 	}
 	summary, traceErr := h.pipeline.close(drops...)
 	if h.pipeline.comparer != nil && h.injector == nil && h.netstack != nil {
-		crossCheck(summary, h.pipeline.refused(), served, log)
+		crossCheck(summary, h.pipeline.refused(), h.pipeline.ledger.Totals().Ahead, served, log)
 	}
 	if traceErr != nil {
 		// The trace's end is not the host's failure.
@@ -299,10 +299,11 @@ func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 
 // crossCheck holds the fates of inbound packets against netstack's own count of
 // what it received: all but what the hooks kept from it, of which refused was
-// for a checksum, and what is of no IP version, which it counts nowhere.
-func crossCheck(s *trace.Summary, refused uint64, served stack.Counters, log logrus.FieldLogger) {
+// for a checksum, and what is of no IP version, which it counts nowhere; and with
+// what the hooks have put ahead of others.
+func crossCheck(s *trace.Summary, refused, ahead uint64, served stack.Counters, log logrus.FieldLogger) {
 	kept := refused + s.Fates.In[hooks.Guarded] + s.Fates.In[hooks.Mended] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
-	passed, received := s.Packets.In-kept, served.IP.Received+served.IP.Disabled
+	passed, received := s.Packets.In-kept+ahead, served.IP.Received+served.IP.Disabled
 	if passed != received {
 		log.WithFields(logrus.Fields{"passed": passed, "received": received}).
 			Warn("netstack did not count as many packets as the hooks let pass")

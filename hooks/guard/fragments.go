@@ -17,6 +17,11 @@ func (g *Guard) mendFragment(p *hooks.Packet) {
 	pr := g.hand.predict(p)
 	switch {
 	case pr.Reason == byhand.ReasonFragmentCongestion && g.mends.has(mendCongestion):
+		// Not withheld: netstack would keep what it holds, for others to join.
+		if b := forgetting(&p.Packet); b != nil {
+			p.Replace(nameOf(mendCongestion), b)
+			return
+		}
 		p.Withhold(nameOf(mendCongestion))
 		return
 	case pr.Congested && g.mends.has(mendCongestion):
@@ -24,9 +29,11 @@ func (g *Guard) mendFragment(p *hooks.Packet) {
 			markCongestion(p)
 			return
 		}
-		// The first is with netstack, as it came, and netstack takes the field of
-		// that: the datagram "is dropped, instead of being reassembled".
-		p.Withhold(nameOf(mendCongestion))
+		// Netstack takes the field of the first, which it has, as it came.
+		if b := forgetting(&p.Packet); b != nil {
+			p.Precede(nameOf(mendCongestion), b)
+		}
+		p.Replace(nameOf(mendCongestion), pr.Request.Bytes)
 		return
 	case pr.Expect == byhand.Held && g.mends.has(mendReassemblyTimeout) && p.Protocol == wire.ProtocolICMPv4:
 		g.late.begin()
@@ -69,6 +76,61 @@ func hopByHopInFragment(p *wire.Packet) bool {
 	}
 	return false
 }
+
+// forgetting returns a fragment at which netstack forgets the datagram that p is the
+// last fragment to come of: it overlaps another, so that all are discarded, and
+// nobody is told (RFC 5722 §4; internal/fragmentation does so over IPv4, too). It
+// lies across one of the edges of p. At the very end of what a datagram may be there
+// is no room for one: then it is nil.
+func forgetting(p *wire.Packet) []byte {
+	edge := p.Fragment.Offset
+	if edge == 0 {
+		edge = fragmentLen(p)
+	}
+	const data = 16 // that is half on either side
+	if edge+data/2 > maxDatagram {
+		return nil
+	}
+	at := uint16(edge - data/2)
+	if p.Version == 4 {
+		b := make([]byte, minHeader+data)
+		copy(b, p.Bytes[:minHeader])
+		b[0] = 4<<4 | minHeader/4
+		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+		binary.BigEndian.PutUint16(b[6:], moreFragments4|at/8)
+		setHeaderChecksum(b)
+		return b
+	}
+	b := make([]byte, header6+fragmentHeader6+data)
+	copy(b, p.Bytes[:header6])
+	binary.BigEndian.PutUint16(b[4:], fragmentHeader6+data)
+	b[6] = wire.ProtocolFragment
+	f := b[header6:]
+	f[0] = wire.ProtocolUDP // of data that nobody looks at
+	binary.BigEndian.PutUint16(f[2:], at|moreFragments6)
+	binary.BigEndian.PutUint32(f[4:], p.Fragment.ID)
+	return b
+}
+
+// fragmentLen returns the length of a fragment's data in bytes: over IPv6 headers may
+// be among it.
+func fragmentLen(p *wire.Packet) int {
+	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+		if e.Protocol == wire.ProtocolFragment {
+			return len(p.Bytes) - int(e.Offset) - fragmentHeader6
+		}
+	}
+	return p.DataLen()
+}
+
+// Lengths in bytes of the IPv6 headers, and the flags of fragments to come (RFC 791
+// §3.1, RFC 8200 §4.5).
+const (
+	header6         = 40
+	fragmentHeader6 = 8
+	moreFragments4  = 0x2000
+	moreFragments6  = 1
+)
 
 // markCongestion has a first fragment say that congestion was experienced.
 func markCongestion(p *hooks.Packet) {

@@ -69,7 +69,7 @@ func backwards(fragments [][]byte) [][]byte {
 var fragmentMendings = []mending{
 	{
 		name: "congestion in the last", mend: "ecn-reassembly",
-		in: ecnPing4(ect0, ce), bare: echoed(ect0), mended: silent,
+		in: ecnPing4(ect0, ce), bare: echoed(ect0), mended: echoed(ce),
 	},
 	{
 		name: "congestion in the last, which comes first", mend: "ecn-reassembly",
@@ -81,7 +81,7 @@ var fragmentMendings = []mending{
 	},
 	{
 		name: "congestion in the last over IPv6", mend: "ecn-reassembly",
-		in: ecnPing6(ect0, ce), bare: echoed(ect0), mended: silent,
+		in: ecnPing6(ect0, ce), bare: echoed(ect0), mended: echoed(ce),
 	},
 	{
 		name: "congestion in the last, which comes first, over IPv6", mend: "ecn-reassembly",
@@ -90,6 +90,29 @@ var fragmentMendings = []mending{
 	{
 		name: "congestion of a sender that does not know of it over IPv6", mend: "ecn-reassembly",
 		in: ecnPing6(notECT, ce), bare: echoed(notECT), mended: silent,
+	},
+	{
+		name: "congestion, and then another datagram by its name", mend: "ecn-reassembly",
+		in:   append(ecnPing4(ect0, ce), backwards(ecnPing4(notECT, ce))...),
+		bare: func(*testing.T, [][]byte) {}, mended: echoed(ce),
+	},
+	{
+		name: "not ECN-capable, and then another datagram by its name", mend: "ecn-reassembly",
+		in:   append(ecnPing6(notECT, ce), ecnPing6(ect0, ect0)...),
+		bare: func(*testing.T, [][]byte) {}, mended: echoed(ect0),
+	},
+	{
+		name: "not ECN-capable, backwards, and then another datagram by its name", mend: "ecn-reassembly",
+		in:   append(backwards(ecnPing4(notECT, ce)), backwards(ecnPing4(ect0, ect0))...),
+		bare: func(*testing.T, [][]byte) {}, mended: echoed(ect0),
+	},
+	{
+		name: "the same behind a header", mend: "ecn-reassembly",
+		in: func() [][]byte {
+			f := byhandtest.Split(ping6(byhandtest.Extension{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}), 1, 24)
+			return [][]byte{marked(f[1], ce), f[0], marked(f[1], ect0), marked(f[0], ect0)}
+		}(),
+		bare: func(*testing.T, [][]byte) {}, mended: echoed(ect0),
 	},
 	{
 		name: "bad option in the first", mend: "fragment-option",

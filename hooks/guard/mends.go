@@ -61,7 +61,7 @@ var list = [...]Mend{
 	{"quoted-checksum", "gives the IPv4 header that an error quotes of a datagram in fragments the checksum that belongs to it", "RFC 1122 §3.2.2"},
 	{"advertisement-override", "clears the override flag of a neighbour advertisement without a link-layer address, which there is nothing to override with", "RFC 4861 §7.2.4"},
 	{"error-about-error", "withholds an ICMPv6 error about a fragment of an ICMPv6 error or redirect", "RFC 4443 §2.4"},
-	{"ecn-reassembly", "drops a datagram in fragments whose congestion netstack would lose, or give to a sender that does not know of it; where the first fragment comes last, it is marked instead", "RFC 3168 §5.3"},
+	{"ecn-reassembly", "gives a datagram the congestion that a fragment but the first has met, and drops one of which another fragment is not ECN-capable", "RFC 3168 §5.3"},
 	{"fragment-option", "reports a bad option in the first fragment of an ICMPv4 message", "RFC 1122 §3.2.2.5"},
 	{"header-chain", "reports an IPv6 first fragment that does not have all headers, and drops it", "RFC 8200 §4.5, RFC 7112 §5"},
 	{"hop-by-hop-in-fragment", "reports a hop-by-hop header behind that of a fragment, where none may be, and drops the fragment", "RFC 8200 §4.1"},
