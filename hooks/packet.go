@@ -36,6 +36,8 @@ type Packet struct {
 	// Untraced says that the packet is to be counted and judged, but not
 	// written down.
 	Untraced bool
+	// Followers are who follow along and get its events, traced or not.
+	Followers Followers
 
 	checks      [2]wire.Check
 	nchecks     int
@@ -53,6 +55,17 @@ type Packet struct {
 	// is where those that are missing lie.
 	scratch []byte
 	buffer  *stack.PacketBuffer
+}
+
+// Followers are some of those that follow the packets while they pass: the hook
+// that has put them there, hooks/live, knows whom it means. The zero Followers are
+// nobody.
+type Followers struct {
+	// Of is the list that Mask has a bit for each of.
+	Of   any
+	Mask uint64
+	// Bytes says that one of them wants the packet's bytes.
+	Bytes bool
 }
 
 // All returns the packet's bytes, joined if they are not yet.
@@ -176,6 +189,7 @@ func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.buffer, p.Seq, p.Answer = nil, 0, nil
 	p.mends, p.instead, p.ahead = nil, nil, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
+	p.Followers = Followers{}
 	if d == Outbound {
 		p.Fate = Sent
 	}

@@ -13,11 +13,13 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
+	"netstackd/hooks/live"
 	"netstackd/hooks/respond"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/verify"
@@ -40,6 +42,8 @@ type pipeline struct {
 	chain  []hooks.Hook
 	// options are those of the chain's endpoint.
 	options hooks.Options
+	// readers follow the packets over HTTP; nil if nothing is served.
+	readers *live.Readers
 	// selector is nil if all packets are traced, for good.
 	selector *trace.Selector
 	// verifier is nil without receive offload.
@@ -82,6 +86,10 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	if err != nil {
 		return nil, err
 	}
+	if cfg.HTTP != (serve.Address{}) {
+		p.readers = live.New(cfg.Captures)
+		p.chain = append(p.chain, p.readers)
+	}
 	// What can be read again may select later.
 	selective := cfg.Filter != nil || cfg.Sample > 1 || cfg.File != ""
 	if selective {
@@ -110,11 +118,17 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		defer func() { p.chain = append(p.chain, p.answerers.Ask()) }()
 	}
 	if len(tracers) == 0 {
+		if p.readers != nil {
+			p.chain = append(p.chain, new(live.Observer))
+		}
 		return p, nil
 	}
 	tracer := tracers[0]
 	if len(tracers) > 1 || selective {
 		tracer = trace.NewTee(tracers...)
+	}
+	if p.readers != nil {
+		tracer = live.Tracer{Tracer: tracer}
 	}
 	tcp, udp := stack.Ports(cfg.Services)
 	judge := compare.Config{
@@ -131,6 +145,16 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	p.comparer = compare.New(judge)
 	p.chain = append(p.chain, p.comparer)
 	return p, nil
+}
+
+// settled returns a function that returns once all is reported of what was
+// compared when it was called, or nil if nothing is compared.
+func (p *pipeline) settled() func() {
+	if p.comparer == nil {
+		return nil
+	}
+	// It reports a packet and its comparison in one go, for which it has its lock.
+	return func() { p.comparer.Counts() }
 }
 
 // reselect has the trace and the capture hold what the configuration wants of the

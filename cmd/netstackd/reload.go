@@ -23,6 +23,9 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	limitMemory(next)
 	h.netstack.SetConnections(next.Connections, next.PerSource)
 	h.pipeline.reselect(next)
+	if h.pipeline.readers != nil {
+		h.pipeline.readers.SetMost(next.Captures)
+	}
 	for _, name := range stay {
 		log.WithField("setting", name).Warn("changed in the configuration, stays as it is: that takes a restart")
 	}

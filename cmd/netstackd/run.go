@@ -91,7 +91,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 			down = "the device is gone: the host is going down"
 			continue
 		}
-		down = "the host is going down"
+		down = serve.ErrGoingDown.Error()
 	}
 	notify.say(daemon.SdNotifyStopping + "\nSTATUS=" + down)
 	if h.web != nil {
@@ -232,7 +232,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		err = enterContainment(cfg, log)
 	}
 	if err == nil && h.web != nil {
-		h.showOver(h.web)
+		h.showOver(h.web, log)
 		ready.device.Store(h.device)
 		log.WithField("address", h.web.Addr()).Info("HTTP is served")
 	}
@@ -260,7 +260,7 @@ func openDevice(cfg *config.Config, log *logrus.Logger) (*link.Device, error) {
 // written. Who asks over HTTP is told so until all is done.
 func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 	if h.web != nil {
-		h.web.GoDown("the host is going down")
+		h.web.GoDown(serve.ErrGoingDown.Error())
 		defer func() {
 			err = errors.Join(err, h.web.Close())
 			h.web = nil

@@ -13,6 +13,7 @@ import (
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/cmd/netstackd/internal/metrics"
 	"netstackd/cmd/netstackd/internal/serve"
+	"netstackd/cmd/netstackd/internal/tap"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 )
@@ -26,7 +27,7 @@ func openWeb(cfg *config.Config, log logrus.FieldLogger, r *readiness) (*serve.S
 }
 
 // showOver shows the host over HTTP: its numbers, its summary, its profiles.
-func (h *host) showOver(web *serve.Server) {
+func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	p := h.pipeline
 	s := metrics.Sources{
 		Ledger: p.ledger, Lost: map[string]func() uint64{},
@@ -55,6 +56,9 @@ func (h *host) showOver(web *serve.Server) {
 	handler, _ := metrics.NewHandler(s)
 	web.Handle("GET /metrics", handler)
 	web.Handle("GET /api/summary", serve.JSON(func() any { return h.summary() }))
+	web.Handle("GET /capture", tap.NewHandler(tap.Config{
+		Readers: p.readers, Device: h.device.Name(), Version: version, Settle: p.settled(), Log: log,
+	}))
 	web.Profiles()
 }
 

@@ -9,6 +9,7 @@
 //     moment for what the comparison says of them.
 //   - comment.go: a packet's comment. complete.go: checksums left to the
 //     hardware.
+//   - stream.go: [OpenStream], a capture that somebody follows.
 //   - output.go: the file or stream, never torn. rotate.go: the next file.
 //     size.go: [ParseSize].
 //

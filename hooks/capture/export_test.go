@@ -15,7 +15,7 @@ type Store = store
 // OpenStores opens a recorder whose files are those that create returns. They
 // count as regular files, or as streams.
 func OpenStores(cfg Config, regular bool, create func(name string) (Store, error)) (*Recorder, error) {
-	return open(cfg, func(name string, _ int) (*output, error) {
+	return open(cfg, Stream{Ring: ring.Size{Len: ring.Len, Bytes: ring.Bytes}}, func(name string, _ int) (*output, error) {
 		s, err := create(name)
 		if err != nil {
 			return nil, err
@@ -24,12 +24,12 @@ func OpenStores(cfg Config, regular bool, create func(name string) (Store, error
 	})
 }
 
-// A Stream makes a store of a writer.
-type Stream struct{ io.Writer }
+// A WriterStore makes a store of a writer.
+type WriterStore struct{ io.Writer }
 
-func (Stream) Close() error                   { return nil }
-func (Stream) Seek(int64, int) (int64, error) { panic("seek in a stream") }
-func (Stream) Truncate(int64) error           { panic("truncate a stream") }
+func (WriterStore) Close() error                   { return nil }
+func (WriterStore) Seek(int64, int) (int64, error) { panic("seek in a stream") }
+func (WriterStore) Truncate(int64) error           { panic("truncate a stream") }
 
 // The bounds of the ring.
 const (

@@ -253,7 +253,7 @@ func TestBrokenStream(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := &disk{moods: tt.moods, err: errFull}
-			r := open(t, capture.Stream{Writer: d}, false, silentLog())
+			r := open(t, capture.WriterStore{Writer: d}, false, silentLog())
 			const n = 3000
 			pings(t, r, 1, n)
 			err := r.Close(patience)
@@ -321,7 +321,7 @@ func checkLog(t *testing.T, logged *logtest.Hook, lost uint64, cause string) {
 func TestBlocked(t *testing.T) {
 	in, out := io.Pipe() // nobody reads in but the header
 	go func() { _, _ = in.Read(make([]byte, 1<<10)) }()
-	r := open(t, capture.Stream{Writer: out}, false, silentLog())
+	r := open(t, capture.WriterStore{Writer: out}, false, silentLog())
 	r.Start()
 	e := packet(1, hooks.Inbound, samples(t)["echo-request"], hooks.Delivered, "")
 	const recorded = 3 * capture.RingLen
@@ -446,7 +446,7 @@ func TestReaderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	r := open(t, capture.Stream{Writer: out}, false, silentLog())
+	r := open(t, capture.WriterStore{Writer: out}, false, silentLog())
 	r.Start()
 	in.Close()
 	pings(t, r, 1, 10)

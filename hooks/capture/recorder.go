@@ -64,10 +64,12 @@ func (e event) weight() int64 {
 
 // Open creates the capture and writes its header, so that whoever reads it
 // knows at once what is coming.
-func Open(cfg Config) (*Recorder, error) { return open(cfg, createFile) }
+func Open(cfg Config) (*Recorder, error) {
+	return open(cfg, Stream{Ring: ring.Size{Len: ring.Len, Bytes: ring.Bytes}}, createFile)
+}
 
-func open(cfg Config, create create) (*Recorder, error) {
-	header, ng, buf, err := newBlocks(cfg.Device, cfg.Version)
+func open(cfg Config, s Stream, create create) (*Recorder, error) {
+	header, ng, buf, err := newBlocks(cfg, s)
 	if err != nil {
 		return nil, fmt.Errorf("open capture: %w", err)
 	}
@@ -75,26 +77,37 @@ func open(cfg Config, create create) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open capture: %w", err)
 	}
-	r := &Recorder{ring: ring.New(event.weight), log: cfg.Log}
-	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now(),
+	r := &Recorder{ring: ring.NewSized(s.Ring, event.weight), log: cfg.Log}
+	r.writer = &writer{ring: r.ring, log: cfg.Log, files: files, ng: ng, buf: buf, begun: time.Now(), snap: snapOf(s),
 		report: ring.Report{Log: cfg.Log, Message: "capture events lost: the output is too slow or failed; the traffic is not affected"}}
 	return r, nil
 }
 
+// snapOf is how many bytes of a packet are written at most.
+func snapOf(s Stream) int {
+	if s.Snap > 0 {
+		return min(s.Snap, maxPacket)
+	}
+	return maxPacket
+}
+
 // newBlocks returns the blocks that every file begins with, and a writer of
 // further blocks to buf.
-func newBlocks(device, version string) (header []byte, ng *pcapgo.NgWriter, buf *bytes.Buffer, err error) {
+func newBlocks(cfg Config, s Stream) (header []byte, ng *pcapgo.NgWriter, buf *bytes.Buffer, err error) {
 	buf = new(bytes.Buffer)
 	ng, err = pcapgo.NewNgWriterInterface(buf, pcapgo.NgInterface{
-		Name:                clean(device),
+		Name:                clean(cfg.Device),
 		Description:         "TUN device; packets begin with the IP header; inbound is kernel to netstack",
 		OS:                  runtime.GOOS,
 		LinkType:            layers.LinkTypeRaw,
 		TimestampResolution: 9,
+		Filter:              clean(s.Filter),
+		SnapLength:          uint32(s.Snap),
 	}, pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
 		Hardware:    runtime.GOARCH,
 		OS:          runtime.GOOS,
-		Application: clean("netstackd " + version),
+		Application: clean("netstackd " + cfg.Version),
+		Comment:     clean(s.Comment),
 	}})
 	if err == nil {
 		err = ng.Flush()
@@ -144,7 +157,7 @@ func (r *Recorder) Close(patience time.Duration) error {
 	r.Start()
 	abandoned, ended := r.ring.Close(patience)
 	if !ended {
-		return fmt.Errorf("close capture: the output did not take the rest within %v, %d events lost with it", patience, abandoned)
+		return fmt.Errorf("close capture: %w within %v, %d events lost with it", ring.ErrAbandoned, patience, abandoned)
 	}
 	if err := r.writer.end; err != nil {
 		return fmt.Errorf("close capture: %w", err)

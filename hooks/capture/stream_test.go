@@ -150,7 +150,7 @@ func TestLiveTshark(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Close()
-	r := open(t, capture.Stream{Writer: out}, false, silentLog())
+	r := open(t, capture.WriterStore{Writer: out}, false, silentLog())
 	r.Start()
 	shown := bufio.NewScanner(lines)
 	for seq := range uint64(3) {

@@ -40,6 +40,8 @@ type writer struct {
 
 	// begun is when the capture was.
 	begun time.Time
+	// snap is how many bytes of a packet are written at most.
+	snap int
 	// last is the result of the last write.
 	last   error
 	report ring.Report
@@ -150,7 +152,8 @@ func (w *writer) release() (goOn bool) {
 // render makes a packet's block.
 func (w *writer) render(p heldPacket) {
 	data, completed := complete(&w.scratch, p.packet)
-	data = data[:min(len(data), maxPacket)]
+	length := max(p.packet.Len, len(data))
+	data = data[:min(len(data), w.snap)]
 	direction := pcapgo.NgEpbFlagDirectionInbound
 	if p.packet.Direction == hooks.Outbound {
 		direction = pcapgo.NgEpbFlagDirectionOutbound
@@ -160,7 +163,7 @@ func (w *writer) render(p heldPacket) {
 	err := errors.Join(w.ng.WritePacketWithOptions(gopacket.CaptureInfo{
 		Timestamp:     p.packet.Time,
 		CaptureLength: len(data),
-		Length:        max(p.packet.Len, len(data)),
+		Length:        length,
 	}, data, pcapgo.NgPacketOptions{
 		Comments: []string{string(appendComment(nil, p.packet, completed, p.compared))},
 		Flags:    &pcapgo.NgEpbFlags{Direction: direction},

@@ -62,7 +62,9 @@ func (c *Comparer) resolve(r *request, fate hooks.Fate, reason string) {
 // answer judges the reply of another answerer, or a fragment of it.
 func (c *Comparer) answer(p *hooks.Packet, seen *trace.Packet) {
 	a := p.Answer
+	var asked hooks.Followers
 	if r := c.others.bySeq[a.Request]; r != nil {
+		asked = r.seen.Followers
 		if r.left {
 			c.others.remove(r)
 		}
@@ -81,6 +83,7 @@ func (c *Comparer) answer(p *hooks.Packet, seen *trace.Packet) {
 		Responder: a.By, Live: true, Due: dueReply, Requirement: trace.Requirement(byhand.Must), RFC: a.RFC,
 		Result: trace.Match, Untraced: seen.Untraced,
 	}
+	e.Followers = [2]hooks.Followers{asked, seen.Followers}
 	if a.Optional {
 		e.Due, e.Requirement = dueEither, trace.Requirement(byhand.May)
 	}

@@ -268,35 +268,8 @@ func (c *Comparer) reassemble(p *hooks.Packet) []byte {
 func (c *Comparer) sight(p *hooks.Packet) *trace.Packet {
 	c.seq++
 	p.Seq = c.seq
-	seen := &c.seen
-	seen.Time, seen.Seq, seen.Direction, seen.Len = p.Time, c.seq, p.Direction, p.Len
-	seen.Packet, seen.DataLen, seen.Segments = p.Packet, p.DataLen(), p.Segments()
-	seen.NChecks, seen.Reassembled = copy(seen.Checks[:], p.Checks()), p.Reassembled()
-	seen.Fate, seen.Reason, seen.Mended, seen.Untraced = p.Fate, p.Reason, p.Mends(), p.Untraced
-	if p.Answer != nil && p.Answer.Mend != "" {
-		seen.Mended = []string{p.Answer.Mend}
-	}
-	seen.Packet.Bytes, seen.Packet.Missing = nil, 0
-	instead := p.Instead()
-	if p.Direction == hooks.Outbound && instead != nil {
-		seeInstead(seen, instead)
-	}
-	switch {
-	case !c.cfg.Tracer.WantsBytes() || p.Untraced:
-		seen.Packet.Bytes = nil
-	case seen.Packet.Bytes == nil:
-		seen.Packet.Bytes = slices.Clone(p.All())
-	}
-	return seen
-}
-
-// seeInstead has an event show what is sent in the packet's place.
-func seeInstead(seen *trace.Packet, instead []byte) {
-	o := seen.Packet.Offload
-	seen.Packet.Decode(instead)
-	seen.Packet.Offload = o
-	seen.Len, seen.DataLen = len(instead), seen.Packet.DataLen()
-	seen.NChecks = len(seen.Packet.Checksums(seen.Checks[:0]))
+	c.seen.See(p, c.seq, p.Followers.Bytes || c.cfg.Tracer.WantsBytes() && !p.Untraced)
+	return &c.seen
 }
 
 // addReassembled adds to a fragment's event the upper layer's checksum, which

@@ -30,6 +30,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 		}
 		e := &c.compared
 		*e = trace.Comparison{Time: p.Time, Result: trace.Unexpected, Due: dueSilence, Reply: seen.Seq, Replied: true, Live: !p.Stopped(), Mended: p.Mends(), Untraced: seen.Untraced}
+		e.Followers[1] = seen.Followers
 		if form == byhand.ICMPError {
 			// Nothing is known of what it quotes; but about some packets no
 			// error may ever be sent.
@@ -47,6 +48,7 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 	e.Reply, e.Replied, e.Latency = seen.Seq, true, p.Time.Sub(r.seen.Time)
 	e.Mended = joinMends(e.Mended, p.Mends())
 	e.Untraced = e.Untraced && seen.Untraced
+	e.Followers[1] = seen.Followers
 	if r.due.expect == byhand.Silence {
 		e.Result = trace.Unexpected
 	} else {
@@ -148,6 +150,7 @@ func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
 		Requirement:  trace.Requirement(r.due.requirement),
 		RequestBytes: r.bytes, Mended: r.seen.Mended, Untraced: r.seen.Untraced, Live: !r.other,
 	}
+	e.Followers[0] = r.seen.Followers
 	switch r.due.expect {
 	case byhand.Silence:
 		e.Due = dueSilence

@@ -8,6 +8,7 @@
 //   - scorecard.go: [Scorecard], how an answerer has done, in the summary.
 //   - select.go: [Selector], the hook that says which packets are written down.
 //     tee.go: [Tee], several tracers at once.
+//   - sight.go: how the event of a packet is made.
 //   - recorder.go: [Recorder], the bounded ring between the packets' way and
 //     the writer. writer.go: the one goroutine that writes.
 //   - text.go, tcpdump.go: the text form. json.go, json_packet.go: the JSON

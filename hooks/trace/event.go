@@ -37,6 +37,8 @@ type Packet struct {
 	Mended []string
 	// Untraced says that the packet was not selected to be written down.
 	Untraced bool
+	// Followers are those of the packet.
+	Followers hooks.Followers
 }
 
 // GSO returns the type of a super-segment as it stands in traces, and "" of any
@@ -126,6 +128,8 @@ type Comparison struct {
 	Mended []string
 	// Untraced says that neither of the packets compared was selected.
 	Untraced bool
+	// Followers are those of the request, and of the reply.
+	Followers [2]hooks.Followers
 
 	// RequestBytes and ReplyByHand are copies, there if the tracer wants the
 	// working and a reply was predicted.

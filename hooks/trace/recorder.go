@@ -84,7 +84,12 @@ type renderer interface {
 // NewRecorder returns a recorder that writes to out, which stays the caller's
 // to close. Losses are logged to log.
 func NewRecorder(out io.Writer, level Level, format Format, log logrus.FieldLogger) (*Recorder, error) {
-	r := &Recorder{level: level, out: out, log: log, ring: ring.New(event.weight)}
+	return NewSizedRecorder(out, level, format, ring.Size{Len: ring.Len, Bytes: ring.Bytes}, log)
+}
+
+// NewSizedRecorder is NewRecorder with a ring of a size of its own.
+func NewSizedRecorder(out io.Writer, level Level, format Format, size ring.Size, log logrus.FieldLogger) (*Recorder, error) {
+	r := &Recorder{level: level, out: out, log: log, ring: ring.NewSized(size, event.weight)}
 	switch level {
 	case Packets, Compare, Explain:
 	default:
@@ -165,7 +170,7 @@ func (r *Recorder) Close(s *Summary, patience time.Duration) error {
 	var err error
 	switch {
 	case !ended:
-		err = fmt.Errorf("close trace: the output did not take the rest within %v, %d events lost with it", patience, abandoned)
+		err = fmt.Errorf("close trace: %w within %v, %d events lost with it", ring.ErrAbandoned, patience, abandoned)
 	case r.err != nil:
 		err = fmt.Errorf("close trace: %w", r.err)
 	}

@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -26,16 +27,28 @@ const gather = 500 * time.Microsecond
 const (
 	polite  = 16
 	pressed = 256
-	filling = Len / 4
+	filling = 4 // a part of the ring
 )
+
+// ErrAbandoned is behind the error of who closes a ring whose writer did not end
+// in time.
+var ErrAbandoned = errors.New("the output did not take the rest")
+
+// A Size bounds a ring.
+type Size struct {
+	Len   int   // events
+	Bytes int64 // what they carry beside themselves
+}
 
 // A Ring is the bounded way of events from where packets pass to the one
 // goroutine that writes them, with an account of them: each event put in ends
 // as written or as lost, exactly once. It is safe for concurrent use; what is
 // said to be the writer's is for its goroutine alone.
 type Ring[E any] struct {
-	// weigh says what an event carries beside itself, in bytes.
+	// weigh says what an event carries beside itself, in bytes, and most how much
+	// of that there may be.
 	weigh func(E) int64
+	most  int64
 	// Events is the writer's to receive from; it is never closed.
 	Events chan E
 	// bytes counts what the events in the ring carry.
@@ -65,10 +78,14 @@ type Ring[E any] struct {
 
 // New returns a ring for events of which weigh says what each carries beside
 // itself, in bytes.
-func New[E any](weigh func(E) int64) *Ring[E] {
+func New[E any](weigh func(E) int64) *Ring[E] { return NewSized(Size{Len, Bytes}, weigh) }
+
+// NewSized is New for another size than [Len] and [Bytes].
+func NewSized[E any](size Size, weigh func(E) int64) *Ring[E] {
 	return &Ring[E]{
 		weigh:  weigh,
-		Events: make(chan E, Len),
+		most:   size.Bytes,
+		Events: make(chan E, size.Len),
 		Quit:   make(chan struct{}),
 		done:   make(chan struct{}),
 
@@ -83,7 +100,7 @@ func (r *Ring[E]) Put(e E) {
 		return
 	}
 	w := r.weigh(e)
-	if r.bytes.Add(w) > Bytes {
+	if r.bytes.Add(w) > r.most {
 		r.bytes.Add(-w)
 		r.lost.Add(1)
 		return
@@ -132,7 +149,7 @@ func (r *Ring[E]) Gather() {
 // whether the writer is to go on: not if Close has abandoned it, and then the
 // event is lost.
 func (r *Ring[E]) Take(e E) (goOn bool) {
-	if r.turn++; r.turn >= pressed || r.turn >= polite && len(r.Events) < filling {
+	if r.turn++; r.turn >= pressed || r.turn >= polite && len(r.Events) < cap(r.Events)/filling {
 		r.turn = 0
 		runtime.Gosched()
 	}

@@ -94,6 +94,8 @@ type Config struct {
 	// empty if they need none.
 	HTTP          serve.Address
 	HTTPTokenFile string
+	// Captures is how many may follow the packets over HTTP at a time.
+	Captures int
 
 	// Contain says to give up, once the host is up, what it does not need. User is
 	// whom to become before that; empty: nobody else.
@@ -157,6 +159,7 @@ func defaults() Config {
 		Services:    stack.ServiceNames(),
 		Connections: stack.DefaultConnections,
 		IdleTimeout: stack.DefaultIdle,
+		Captures:    DefaultCaptures,
 		MemoryLimit: defaultMemoryLimit,
 		Respond:     respond.Netstack,
 		Guard:       guard.Mode{On: true},

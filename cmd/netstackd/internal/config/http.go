@@ -4,16 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"netstackd/cmd/netstackd/internal/serve"
+	"netstackd/hooks/live"
 )
+
+// DefaultCaptures are how many may follow the packets at a time if nobody says.
+const DefaultCaptures = 16
 
 // httpSettings are those of the HTTP server.
 func httpSettings() []setting {
 	return []setting{
 		{
 			name: "http", takes: "ADDR|unix:PATH",
-			help: "serve HTTP there: /metrics, /healthz, /readyz, /api/summary, /debug/pprof, and /mcp with -respond mcp; only this machine may reach it, unless a token is asked for",
+			help: "serve HTTP there: /metrics, /healthz, /readyz, /api/summary, /capture, /debug/pprof, and /mcp with -respond mcp; only this machine may reach it, unless a token is asked for",
 			set: func(d *draft, s string) (err error) {
 				d.HTTP, err = serve.ParseAddress(s)
 				return err
@@ -30,6 +35,17 @@ func httpSettings() []setting {
 				return nil
 			},
 			get: func(c *Config) []string { return one(c.HTTPTokenFile) },
+		}, {
+			name: "captures", takes: "N",
+			help: fmt.Sprintf("how many may follow the packets at /capture at a time; 0 is nobody (default %d)", DefaultCaptures),
+			set: func(d *draft, s string) (err error) {
+				if d.Captures, err = strconv.Atoi(s); err != nil || d.Captures < 0 || d.Captures > live.Max {
+					return fmt.Errorf("expected a number from 0 to %d", live.Max)
+				}
+				return nil
+			},
+			get:   func(c *Config) []string { return one(strconv.Itoa(c.Captures)) },
+			adopt: func(c, from *Config) { c.Captures = from.Captures },
 		},
 	}
 }

@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 			Addresses: addresses("172.16.0.2/24"), Kernel: kernel("172.16.0.1/24"),
 			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
 			Services: all, Respond: "netstack", Guard: guard.Mode{On: true}, Contain: true, Connections: 1024,
-			IdleTimeout: 5 * time.Minute, MemoryLimit: 1 << 30,
+			IdleTimeout: 5 * time.Minute, MemoryLimit: 1 << 30, Captures: 16,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
@@ -135,6 +135,8 @@ func TestParse(t *testing.T) {
 		{"-connections-per-source 0", base(func(*Config) {})},
 		{"-connections-per-source 9 -idle-timeout 1s", base(func(c *Config) { c.PerSource, c.IdleTimeout = 9, time.Second })},
 		{"-memory-limit 64MiB", base(func(c *Config) { c.MemoryLimit = 64 << 20 })},
+		{"-captures 0", base(func(c *Config) { c.Captures = 0 })},
+		{"-captures 64", base(func(c *Config) { c.Captures = 64 })},
 		{"-respond netstack", base(func(*Config) {})},
 		{"-respond byhand", base(func(c *Config) { c.Respond, c.Shadow = "byhand", both })},
 		{"-respond byhand -shadow none", base(func(c *Config) { c.Respond = "byhand" })},

@@ -206,6 +206,8 @@ var refusals = []refusal{
 	{"-http on a path too long", after("-http", "unix:/"+strings.Repeat("x", 107))},
 	{"-http-token-file without a name", after("-http", ":8080", "-http-token-file", "")},
 	{"-http-token-file without -http", after("-http-token-file", "token")},
+	{"-captures too many", after("-captures", "65")},
+	{"-captures below none", after("-captures", "-1")},
 	{"-config", after("-config", "x.yaml")},
 	{"a filter", after("icmp")},
 	{"a filter of several words", after("host", "172.16.0.1", "and", "icmp")},

@@ -45,6 +45,7 @@ var another = map[string]struct {
 	"inject":                 {values: []string{"outbound icmp corrupt=1%", "drop=1/1000"}},
 	"http":                   {values: []string{"unix:/run/x.sock"}},
 	"http-token-file":        {values: []string{"token"}, with: []string{"-http", "[::1]:80"}},
+	"captures":               {values: []string{"3"}},
 	"contain":                {values: []string{"off"}},
 	"user":                   {values: []string{"daemon"}},
 	"log-level":              {values: []string{"debug"}},

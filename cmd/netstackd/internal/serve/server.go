@@ -35,6 +35,10 @@ const (
 	endPatience = 2 * time.Second
 )
 
+// ErrGoingDown is why the context of a request ends, if it is not the client that
+// has gone.
+var ErrGoingDown = errors.New("the host is going down")
+
 // Config says what to serve.
 type Config struct {
 	Address Address
@@ -60,7 +64,7 @@ type Server struct {
 	// down is why it will not be again, once it goes down.
 	down atomic.Pointer[string]
 	// end cancels the context of every request.
-	end context.CancelFunc
+	end context.CancelCauseFunc
 	// ended gets what Serve returned; nil until Start.
 	ended chan error
 }
@@ -89,7 +93,7 @@ func New(c Config) (*Server, error) {
 	all := newCrowd(l, maxConns)
 	s.listener = all
 	var base context.Context
-	base, s.end = context.WithCancel(context.Background())
+	base, s.end = context.WithCancelCause(context.Background())
 	s.server = &http.Server{
 		Handler:           http.MaxBytesHandler(handler, maxBody),
 		ReadHeaderTimeout: headerTimeout,
@@ -131,7 +135,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 // serves, until Close.
 func (s *Server) GoDown(why string) {
 	s.down.CompareAndSwap(nil, &why)
-	s.end()
+	s.end(ErrGoingDown)
 }
 
 // Handle serves a pattern of http.ServeMux with h. The context of its requests
@@ -158,7 +162,7 @@ func (s *Server) Start() {
 // handler that does not heed its request's context is not waited for longer
 // than 2 s. Of a server that was not started it closes the listener.
 func (s *Server) Close() error {
-	s.end()
+	s.end(ErrGoingDown)
 	if s.ended == nil {
 		return s.listener.Close()
 	}

@@ -1,0 +1,31 @@
+package live
+
+import (
+	"sync/atomic"
+
+	"netstackd/hooks"
+	"netstackd/hooks/trace"
+)
+
+// An Observer is the hook that tells those who follow of their packets where
+// nobody compares, and so nobody else makes events. It stands last in the chain.
+// What becomes of a packet behind it, a reply say, it cannot tell.
+type Observer struct{ seq atomic.Uint64 }
+
+var _ hooks.Hook = (*Observer)(nil)
+
+// Inbound implements hooks.Hook.
+func (o *Observer) Inbound(p *hooks.Packet) { o.see(p) }
+
+// Outbound implements hooks.Hook.
+func (o *Observer) Outbound(p *hooks.Packet) { o.see(p) }
+
+func (o *Observer) see(p *hooks.Packet) {
+	if p.Followers.Mask == 0 {
+		return
+	}
+	p.Seq = o.seq.Add(1)
+	var e trace.Packet
+	e.See(p, p.Seq, p.Followers.Bytes)
+	hand(&e)
+}
