@@ -32,7 +32,7 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	s := metrics.Sources{
 		Ledger: p.ledger, Lost: map[string]func() uint64{},
 		Netstack: h.netstack.Counters, Link: h.endpoint.Counters, Device: h.device.Statistics,
-		Version: version, Built: map[string]string{},
+		Captures: p.readers.Counts, Version: version, Built: map[string]string{},
 	}
 	if p.comparer != nil {
 		s.Comparer = p.comparer

@@ -10,6 +10,7 @@ import (
 
 	"netstackd/hooks"
 	"netstackd/hooks/compare"
+	"netstackd/hooks/live"
 	"netstackd/hooks/trace"
 	"netstackd/link"
 	"netstackd/stack"
@@ -27,9 +28,11 @@ type Sources struct {
 	// Lost counts the events that were lost, by what was to take them.
 	Lost      map[string]func() uint64
 	Answerers func() []trace.Scorecard
-	Netstack  func() stack.Counters
-	Link      func() link.Counters
-	Device    func() (link.Statistics, error)
+	// Captures are those that follow the packets over HTTP.
+	Captures func() live.Counts
+	Netstack func() stack.Counters
+	Link     func() link.Counters
+	Device   func() (link.Statistics, error)
 	// Version is that of the program, Built those of what it was built with.
 	Version string
 	Built   map[string]string
@@ -73,6 +76,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	c.traffic(e)
 	c.netstack(e)
 	c.link(e)
+	c.captures(e)
 }
 
 // An emitter sends metrics that others have counted.

@@ -13,6 +13,7 @@ import (
 
 	"netstackd/hooks"
 	"netstackd/hooks/compare"
+	"netstackd/hooks/live"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/wire"
 	"netstackd/link"
@@ -41,6 +42,9 @@ func sources() Sources {
 		Lost:     map[string]func() uint64{"trace": func() uint64 { return 3 }},
 		Answerers: func() []trace.Scorecard {
 			return []trace.Scorecard{{Name: "exec:\xff", Requests: 5, Live: true, Wrong: map[string]uint64{"TTL": 2, "data": 4}}}
+		},
+		Captures: func() live.Counts {
+			return live.Counts{Readers: 1, Most: 16, Served: 5, Refused: 6, Packets: 70, Lost: 8}
 		},
 		Netstack: func() stack.Counters {
 			return stack.Counters{
@@ -103,6 +107,12 @@ func TestScrape(t *testing.T) {
 		`netstackd_link_packet_size_bytes_sum{direction="in"} 65084`,
 		`netstackd_link_kernel_tx_dropped_total 8`,
 		`netstackd_link_queue_length_packets 500`,
+		`netstackd_capture_readers 1`,
+		`netstackd_capture_readers_limit 16`,
+		`netstackd_captures_total 5`,
+		`netstackd_captures_refused_total 6`,
+		`netstackd_capture_packets_total 70`,
+		`netstackd_capture_events_lost_total 8`,
 		`netstackd_build_info{gvisor="v1",version="test",wireguard=""} 1`,
 		`go_goroutines `,
 		`process_open_fds `,
@@ -119,14 +129,14 @@ func TestScrape(t *testing.T) {
 // TestScrapeWithout: what is not there does not show, and harms nothing.
 func TestScrapeWithout(t *testing.T) {
 	s := sources()
-	s.Comparer, s.Answerers, s.Lost = nil, nil, nil
+	s.Comparer, s.Answerers, s.Lost, s.Captures = nil, nil, nil, nil
 	s.Device = func() (link.Statistics, error) { return link.Statistics{}, errors.New("gone") }
 	h, _ := NewHandler(s)
 	got := scrape(t, h)
 	if !strings.Contains(got, "\nnetstackd_comparing 0\n") {
 		t.Error("it compares")
 	}
-	for _, name := range []string{"comparisons_total", "answerer_", "events_lost", "tx_dropped"} {
+	for _, name := range []string{"comparisons_total", "answerer_", "events_lost", "tx_dropped", "netstackd_capture"} {
 		if strings.Contains(got, name) {
 			t.Errorf("%s shows", name)
 		}

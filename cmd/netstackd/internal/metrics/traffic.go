@@ -67,6 +67,20 @@ func (c *collector) comparisons(e emitter) {
 	e.gauge("comparing", "Whether replies are compared: 1 while a trace or a capture is written.", nil, comparing)
 }
 
+// captures sends how those do who follow the packets over HTTP.
+func (c *collector) captures(e emitter) {
+	if c.Captures == nil {
+		return
+	}
+	n := c.Captures()
+	e.gauge("capture_readers", "Captures that are going on over HTTP.", nil, float64(n.Readers))
+	e.gauge("capture_readers_limit", "How many captures may go on at a time (-captures).", nil, float64(n.Most))
+	e.total("captures_total", "Captures that were served.", n.Served)
+	e.total("captures_refused_total", "Captures that were refused, for as many were going on as may be.", n.Refused)
+	e.total("capture_packets_total", "Packets that captures were given.", n.Packets)
+	e.total("capture_events_lost_total", "Events that a capture's reader did not take in time; the traffic is not affected.", n.Lost)
+}
+
 // answerers sends how those do who answer echo requests beside netstack.
 func (c *collector) answerers(e emitter) {
 	if c.Answerers == nil {

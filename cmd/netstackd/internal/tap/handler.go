@@ -129,15 +129,12 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q query) error 
 	to.Start()
 	h.Readers.Follow(reader)
 	why := h.wait(ctx, reader, q)
+	if errors.Is(out.failed(), os.ErrDeadlineExceeded) {
+		why = fmt.Sprintf("the reader took nothing for %v", h.Patience)
+	}
 	h.Readers.Stop(reader)
 	out.end(endPatience)
 	finish(why)
-	switch err := out.failed(); {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		why = fmt.Sprintf("the reader took nothing for %v", h.Patience)
-	case err != nil:
-		why = "the reader has gone"
-	}
 	log.WithFields(logrus.Fields{"packets": reader.Packets(), "lost": to.Lost(), "reason": why}).Info("capture ends")
 	return nil
 }
