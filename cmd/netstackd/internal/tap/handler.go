@@ -28,6 +28,9 @@ const DefaultPatience = 30 * time.Second
 // than the server waits for its requests when all ends.
 const endPatience = time.Second
 
+// gone is why a capture ends whose reader has closed its connection.
+const gone = "the reader has gone"
+
 // What waits for a reader at most. All of them together may hold 64 times that.
 var bounds = ring.Size{Len: 4096, Bytes: 8 << 20}
 
@@ -129,12 +132,13 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q query) error 
 	to.Start()
 	h.Readers.Follow(reader)
 	why := h.wait(ctx, reader, q)
-	if errors.Is(out.failed(), os.ErrDeadlineExceeded) {
-		why = fmt.Sprintf("the reader took nothing for %v", h.Patience)
-	}
 	h.Readers.Stop(reader)
 	out.end(endPatience)
 	finish(why)
+	if why == gone && errors.Is(out.failed(), os.ErrDeadlineExceeded) {
+		// The server ends the request before the writer knows why.
+		why = fmt.Sprintf("the reader took nothing for %v", h.Patience)
+	}
 	log.WithFields(logrus.Fields{"packets": reader.Packets(), "lost": to.Lost(), "reason": why}).Info("capture ends")
 	return nil
 }
@@ -167,7 +171,7 @@ func (h *handler) wait(ctx context.Context, reader *live.Reader, q query) string
 		if errors.Is(context.Cause(ctx), serve.ErrGoingDown) {
 			return serve.ErrGoingDown.Error()
 		}
-		return "the reader has gone"
+		return gone
 	}
 }
 
