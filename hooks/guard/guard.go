@@ -32,6 +32,8 @@ type Guard struct {
 	// asked are the IPv4 headers with options that came last.
 	asked headers
 	late  late
+	// flows is nil if no mend needs it.
+	flows *flows
 }
 
 var _ hooks.Hook = (*Guard)(nil)
@@ -45,6 +47,9 @@ func New(c Config) *Guard {
 		late: late{wake: make(chan struct{}, 1), quit: make(chan struct{})},
 	}
 	g.replies.begin()
+	if c.Mends&ofFlows != 0 {
+		g.flows = newFlows()
+	}
 	return g
 }
 

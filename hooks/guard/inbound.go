@@ -28,7 +28,13 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 			ignoreOptions(p)
 		}
 	}
-	if p.Upper == wire.LayerTCP && p.TCP.Flags&wire.TCPSyn != 0 && !p.Fragment.IsFragment() {
-		g.mendSyn(p)
+	if p.Upper == wire.LayerTCP && !p.Fragment.IsFragment() {
+		const kind = wire.TCPSyn | wire.TCPRst | wire.TCPAck
+		switch {
+		case p.TCP.Flags&wire.TCPSyn != 0:
+			g.mendSyn(p)
+		case p.TCP.Flags&kind == wire.TCPAck && g.flows != nil:
+			g.mendSegment(p)
+		}
 	}
 }

@@ -43,6 +43,8 @@ const (
 	mendHeaderChain
 	mendLateHopByHop
 	mendReassemblyTimeout
+	mendUnsentAck
+	mendShutWindow
 
 	all = 1<<iota - 1
 )
@@ -66,6 +68,8 @@ var list = [...]Mend{
 	{"header-chain", "reports an IPv6 first fragment that does not have all headers, and drops it", "RFC 8200 §4.5, RFC 7112 §5"},
 	{"hop-by-hop-in-fragment", "reports a hop-by-hop header behind that of a fragment, where none may be, and drops the fragment", "RFC 8200 §4.1"},
 	{"icmp-reassembly-timeout", "tells of an ICMPv4 message in fragments that did not become whole in time", "RFC 1122 §3.3.2"},
+	{"unsent-ack", "has netstack drop a TCP segment that acknowledges what was never sent, and answer it with an acknowledgment", "RFC 9293 §3.10.7.4"},
+	{"shut-window", "has netstack take the acknowledgment of a TCP segment for which its window, shut or moved back, has no room", "RFC 9293 §3.10.7.4, RFC 7323 §2.4"},
 }
 
 // List returns all mends.

@@ -13,6 +13,9 @@ func (g *Guard) mendOutbound(p *hooks.Packet) {
 	if !p.Problem.IsZero() {
 		return
 	}
+	if p.Upper == wire.LayerTCP && g.flows != nil {
+		g.flows.sent(p)
+	}
 	switch {
 	case g.mends.has(mendZeroDestination) && nobody(p.Dst):
 		p.Withhold(nameOf(mendZeroDestination))

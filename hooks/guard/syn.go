@@ -21,8 +21,10 @@ func (g *Guard) mendSyn(p *hooks.Packet) {
 
 // Places in a TCP header, in bytes (RFC 9293 §3.1).
 const (
+	tcpSeq      = 4
 	tcpFlags    = 12 // the word with the data offset and the flags
 	tcpChecksum = 16
+	tcpUrgent   = 18
 	tcpHeader   = 20
 	maxTCP      = 60
 )

@@ -33,6 +33,20 @@ func (n *Netstack) Listen(tcpPorts, udpPorts []uint16) error {
 	return nil
 }
 
+// Accept returns the connection that has waited longest at the TCP port which Listen
+// opened first, or nil if none waits. Close closes it.
+func (n *Netstack) Accept() (tcpip.Endpoint, error) {
+	ep, _, err := n.sockets[0].Accept(nil)
+	switch err.(type) {
+	case nil:
+		n.sockets = append(n.sockets, ep)
+		return ep, nil
+	case *tcpip.ErrWouldBlock:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("accept: %v", err)
+}
+
 // open binds a socket of its own to a port. Close closes it.
 func (n *Netstack) open(protocol tcpip.TransportProtocolNumber, port uint16) (tcpip.Endpoint, error) {
 	ep, err := n.stack.NewEndpoint(protocol, ipv6.ProtocolNumber, new(waiter.Queue))
