@@ -25,6 +25,9 @@ type Config struct {
 	// are f.1.pcapng, f.2.pcapng and so on; those of an earlier run are
 	// overwritten.
 	Rotate int64
+	// Append goes on behind what is in the file, with a section of its own (draft-ietf-opsawg-pcapng
+	// §4.1), and when files rotate, with the first number that has no file.
+	Append bool
 	// Keep is how many files to keep when they rotate, the latest ones; zero
 	// means all.
 	Keep int
@@ -65,7 +68,11 @@ func (e event) weight() int64 {
 // Open creates the capture and writes its header, so that whoever reads it
 // knows at once what is coming.
 func Open(cfg Config) (*Recorder, error) {
-	return open(cfg, Stream{Ring: ring.Size{Len: ring.Len, Bytes: ring.Bytes}}, createFile)
+	make := createFile
+	if cfg.Append {
+		make = appendFile
+	}
+	return open(cfg, Stream{Ring: ring.Size{Len: ring.Len, Bytes: ring.Bytes}}, make)
 }
 
 func open(cfg Config, s Stream, create create) (*Recorder, error) {
@@ -138,6 +145,10 @@ func (r *Recorder) Compare(c *trace.Comparison) {
 	own.RequestBytes, own.ReplyByHand = nil, nil
 	r.ring.Put(event{compare: &own})
 }
+
+// Rotate changes the size in bytes past which the next file is begun; 0 is never. It
+// is an error for what cannot be rotated, which Open would refuse as well.
+func (r *Recorder) Rotate(limit int64) error { return r.writer.files.setLimit(limit) }
 
 // Lost returns how many events, packets and comparisons, were lost.
 func (r *Recorder) Lost() uint64 { return r.ring.Lost() }

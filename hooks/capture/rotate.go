@@ -3,10 +3,12 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,7 +20,7 @@ var errNoRotation = errors.New("only a file that it opened itself can be rotated
 type create func(name string, number int) (*output, error)
 
 // files is the row of files that a capture goes to, one at a time. It is for
-// one goroutine.
+// one goroutine, but for setLimit.
 type files struct {
 	*output // the present one
 
@@ -27,15 +29,17 @@ type files struct {
 	// path is the first file's name, number the present one's place.
 	path   string
 	number int
-	limit  int64 // 0: none
-	keep   int   // 0: all
+	limit  atomic.Int64 // 0: none
+	// single says that it cannot be rotated.
+	single bool
+	keep   int // 0: all
 	// retry is when the next file is tried again after it could not be opened.
 	retry time.Time
 }
 
 // newFiles opens the first file and writes its header.
 func newFiles(cfg Config, header []byte, create create) (*files, error) {
-	f := &files{create: create, header: header, path: cfg.Path, limit: cfg.Rotate, keep: cfg.Keep}
+	f := &files{create: create, header: header, path: cfg.Path, keep: cfg.Keep}
 	if cfg.Rotate < 0 || cfg.Keep < 0 {
 		return nil, fmt.Errorf("a negative size or number of files: %d, %d", cfg.Rotate, cfg.Keep)
 	}
@@ -47,13 +51,20 @@ func newFiles(cfg Config, header []byte, create create) (*files, error) {
 		}
 		f.path = path
 	}
-	o, err := f.create(f.path, 0)
+	if cfg.Append && cfg.Rotate > 0 {
+		for {
+			if _, err := os.Lstat(f.name(f.number)); err != nil {
+				break // if it is not that there is none, create says what it is
+			}
+			f.number++
+		}
+	}
+	o, err := f.create(f.name(f.number), f.number)
 	if err != nil {
 		return nil, err
 	}
-	if f.limit > 0 && (!o.regular || o.shared) {
-		err = fmt.Errorf("rotate %s: %w", cfg.Path, errNoRotation)
-	} else {
+	f.single = !o.regular || o.shared
+	if err = f.setLimit(cfg.Rotate); err == nil {
 		err = o.begin(header)
 	}
 	if err != nil {
@@ -62,6 +73,16 @@ func newFiles(cfg Config, header []byte, create create) (*files, error) {
 	}
 	f.output = o
 	return f, nil
+}
+
+// setLimit sets the size past which the next file is begun. It is safe for concurrent
+// use.
+func (f *files) setLimit(limit int64) error {
+	if limit > 0 && f.single {
+		return fmt.Errorf("rotate %s: %w", f.path, errNoRotation)
+	}
+	f.limit.Store(limit)
+	return nil
 }
 
 // open opens the next file and writes its header.
@@ -94,7 +115,8 @@ func (f *files) name(number int) string {
 // due reports whether the file, with so many bytes more, is past its size, and
 // the next is to begin.
 func (f *files) due(more int64) bool {
-	return f.limit > 0 && f.size+more > f.limit && (f.retry.IsZero() || !time.Now().Before(f.retry))
+	limit := f.limit.Load()
+	return limit > 0 && f.size+more > limit && (f.retry.IsZero() || !time.Now().Before(f.retry))
 }
 
 // rotate begins the next file and ends the present one with last, a whole
@@ -126,7 +148,12 @@ func (f *files) rotate(last []byte) error {
 // createFile creates a capture's file that only its owner may read, for it
 // holds what others sent; or opens a named pipe that has its reader, or
 // standard output.
-func createFile(name string, number int) (*output, error) {
+func createFile(name string, number int) (*output, error) { return makeFile(name, number, false) }
+
+// appendFile is createFile that leaves what is in the first file.
+func appendFile(name string, number int) (*output, error) { return makeFile(name, number, true) }
+
+func makeFile(name string, number int, behind bool) (*output, error) {
 	if name == "-" {
 		return fileOutput(os.Stdout, true)
 	}
@@ -162,7 +189,9 @@ func createFile(name string, number int) (*output, error) {
 	if !o.regular {
 		return o, nil
 	}
-	if err = file.Chmod(0o600); err == nil {
+	if err = file.Chmod(0o600); err == nil && behind {
+		_, err = file.Seek(0, io.SeekEnd)
+	} else if err == nil {
 		err = file.Truncate(0)
 	}
 	if err != nil {

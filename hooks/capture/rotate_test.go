@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"netstackd/hooks/capture"
@@ -201,5 +202,72 @@ func TestParseSize(t *testing.T) {
 		if got, err := capture.ParseSize(s); err == nil || err.Error() != want {
 			t.Errorf("%q is %d, %v, want %s", s, got, err, want)
 		}
+	}
+}
+
+// TestAppend: a capture that goes on behind another has a section of its own, and both
+// are read; files that rotate go on with a number that is free.
+func TestAppend(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f.pcapng")
+	for i, cfg := range []capture.Config{{}, {Append: true}, {Append: true, Rotate: 1 << 20}, {Append: true, Rotate: 1 << 20}} {
+		cfg.Path, cfg.Device, cfg.Log = path, "netstack0", silentLog()
+		r, err := capture.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Start()
+		pings(t, r, uint64(i*10+1), 3)
+		if err := r.Close(patience); err != nil || r.Lost() != 0 {
+			t.Fatalf("%d lost, %v", r.Lost(), err)
+		}
+	}
+	if d := cmp.Diff([]string{"f.1.pcapng", "f.2.pcapng", "f.pcapng"}, names(t, dir)); d != "" {
+		t.Errorf("files (-want +got):\n%s", d)
+	}
+	for name, want := range map[string]int{"f.pcapng": 12, "f.1.pcapng": 6, "f.2.pcapng": 6} {
+		n := 0
+		for _, err := range capture.Packets(filepath.Join(dir, name)) {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			n++
+		}
+		if n != want {
+			t.Errorf("%s has %d packets, want %d", name, n, want)
+		}
+	}
+}
+
+// TestRotateLater: the size is changed while packets come, but of what cannot be
+// rotated it is refused.
+func TestRotateLater(t *testing.T) {
+	dir := t.TempDir()
+	r, err := capture.Open(capture.Config{Path: filepath.Join(dir, "f.pcapng"), Device: "netstack0", Log: silentLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Start()
+	pings(t, r, 1, 100)
+	if err := r.Rotate(1000); err != nil {
+		t.Fatal(err)
+	}
+	pings(t, r, 1000, 100)
+	if err := r.Close(patience); err != nil || r.Lost() != 0 {
+		t.Fatalf("%d lost, %v", r.Lost(), err)
+	}
+	if n := len(names(t, dir)); n < 10 {
+		t.Errorf("%d files", n)
+	}
+	stream, err := capture.Open(capture.Config{Path: "/dev/null", Device: "netstack0", Log: silentLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Close(patience) }()
+	if err := stream.Rotate(1000); err == nil {
+		t.Error("a stream is rotated")
+	}
+	if err := stream.Rotate(0); err != nil {
+		t.Errorf("not to rotate: %v", err)
 	}
 }

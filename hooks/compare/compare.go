@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"netstackd/hooks"
@@ -23,12 +24,13 @@ const (
 	dueEither  = "either"
 )
 
-// Config says what a Comparer works with. All fields are required but
+// Config says what a Comparer works with. All fields are required but Tracer,
 // RateLimited, Refused, Live, Unshadowed, Deadline and Now.
 type Config struct {
 	// Host predicts. The Comparer serialises the calls to it and owns it.
 	Host   *byhand.Host
 	Ledger *hooks.Ledger
+	// Tracer gets the events. Nil begins with a pause, see [Comparer.Trace].
 	Tracer trace.Tracer
 	// RateLimited counts the ICMP errors that netstack has kept back to limit
 	// their rate. While it rises an absent error is no fault. Nil means that
@@ -66,7 +68,10 @@ type Counts struct {
 // A Comparer is the hook that predicts, judges and reports. It stands last in
 // the chain, so that it sees what the others did. Make one with [New].
 type Comparer struct {
-	cfg Config
+	cfg Config // of it, Tracer is guarded by mu
+
+	// paused says that packets pass unseen. It is written under mu.
+	paused atomic.Bool
 
 	// mu guards all below. It is held for the length of one prediction or
 	// comparison, and makes the order of events that of packets.
@@ -92,6 +97,8 @@ type Comparer struct {
 	latencies map[string]*Latencies
 	// forgot is when a request was last forgotten for lack of room.
 	forgot time.Time
+	// resumed is when the last pause ended.
+	resumed time.Time
 
 	// quit is closed by Close, once.
 	quit     chan struct{}
@@ -110,10 +117,12 @@ func New(cfg Config) *Comparer {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Comparer{
+	c := &Comparer{
 		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}), latencies: map[string]*Latencies{},
 		others: others{bySeq: map[uint64]*request{}, done: queue{kind: byAge}},
 	}
+	c.paused.Store(cfg.Tracer == nil)
+	return c
 }
 
 // Start starts the goroutine that settles what is past its deadline.
@@ -177,6 +186,10 @@ func (c *Comparer) Awaited() int {
 func (c *Comparer) Sweep(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.paused.Load() {
+		c.passOver(now)
+		return
+	}
 	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
 		c.expire(r, now)
 	}
@@ -191,8 +204,15 @@ func (c *Comparer) Sweep(now time.Time) {
 
 // Inbound predicts what the packet calls for.
 func (c *Comparer) Inbound(p *hooks.Packet) {
+	if c.paused.Load() && !concerns(p) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.paused.Load() {
+		c.remember(p)
+		return
+	}
 	seen := c.sight(p)
 	if p.Stopped() {
 		c.cfg.Tracer.Packet(seen)
@@ -220,8 +240,14 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 
 // Outbound judges a reply, whole or in fragments.
 func (c *Comparer) Outbound(p *hooks.Packet) {
+	if c.paused.Load() {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.paused.Load() {
+		return // it began meanwhile
+	}
 	seen := c.sight(p)
 	if p.Answer != nil {
 		c.answer(p, seen)

@@ -13,6 +13,10 @@ func (c *Comparer) overdue(now time.Time) {
 	c.timeouts = c.cfg.Host.Timeouts(now, c.timeouts[:0])
 	for i := range c.timeouts {
 		t := &c.timeouts[i]
+		if t.Until.Before(c.resumed) {
+			*t = byhand.Timeout{}
+			continue // what tells of it may have gone unseen
+		}
 		r := &request{
 			seen:     trace.Packet{Time: t.Since, Seq: t.Mark},
 			excuses:  c.excuses(byhand.ICMPError),

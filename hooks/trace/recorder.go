@@ -154,8 +154,8 @@ func (r *Recorder) Start() {
 // write, is left behind and ends with it. The error says that the end of the
 // trace is missing, and why.
 //
-// Close sets the summary's TraceLost, with an error too, and keeps nothing of
-// it but its maps, which must not change any more. If the recorder was never
+// Close adds what was lost to the summary's TraceLost, with an error too, and keeps
+// nothing of it but its maps, which must not change any more. If the recorder was never
 // started, it is now. What is recorded after Close is lost. A second Close
 // waits for the same end.
 func (r *Recorder) Close(s *Summary, patience time.Duration) error {
@@ -175,7 +175,7 @@ func (r *Recorder) Close(s *Summary, patience time.Duration) error {
 		err = fmt.Errorf("close trace: %w", r.err)
 	}
 	if s != nil {
-		s.TraceLost = r.Lost()
+		s.TraceLost += r.Lost()
 	}
 	return err
 }

@@ -128,7 +128,7 @@ func (w *writer) end() {
 		return
 	}
 	if r.summary != nil {
-		r.summary.TraceLost = r.Lost()
+		r.summary.TraceLost += r.Lost()
 		w.buf = r.render.summary(w.buf, r.summary)
 		if !w.flush() {
 			return
