@@ -48,6 +48,7 @@ func enterContainment(cfg *config.Config, log logrus.FieldLogger) error {
 		c.Remove = append(c.Remove, filepath.Dir(cfg.HTTP.Address))
 	}
 	if cfg.File != "" {
+		c.Rewrite = rewritable(cfg)
 		// SIGHUP reads it again, and who edits it may have put another in its place.
 		c.Read = append(c.Read, filepath.Dir(cfg.File))
 		if target, err := filepath.EvalSymlinks(cfg.File); err == nil {

@@ -5,6 +5,7 @@ package main_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -104,19 +105,25 @@ func TestIntegrationReload(t *testing.T) {
 }
 
 // TestIntegrationReloadStorm: signals at 100 a second, each with another file, lose
-// no packet and leave nothing behind.
+// no packet and no event, and leave nothing behind.
 func TestIntegrationReloadStorm(t *testing.T) {
 	if !inNamespace(t, "ping") {
 		return
 	}
-	const base = "trace: compare\ntrace-out: /dev/null\n"
-	d, reload := configured(t, base)
+	dir := t.TempDir()
+	const base = "trace: compare\ntrace-format: json\n"
+	out := func(name string) string { return base + "trace-out: " + filepath.Join(dir, name) + "\n" }
+	forms := []string{
+		out("a"), out("b") + "pcapng: " + filepath.Join(dir, "c.pcapng") + "\n", "trace: off\n",
+		out("a") + "memory-limit: 512MiB\n", "mtu: [" /* not YAML */, out("b") + "log-level: debug\n", out("a") + "pcapng: /dev/null\n",
+	}
+	d, reload := configured(t, out("a"))
 	var before, after process
 	storm := func(n int) {
 		for i := range n {
-			text := base + fmt.Sprintf("connections: %d\ntrace-sample: 1/%d\n", 100+i%7, 1+i%3)
-			if i%5 == 4 {
-				text = "mtu: [" // not YAML
+			text := forms[i%len(forms)]
+			if i%len(forms) != 4 {
+				text += fmt.Sprintf("connections: %d\n", 100+i%3)
 			}
 			if err := os.WriteFile(d.cmd.Args[len(d.cmd.Args)-1], []byte(text), 0o600); err != nil {
 				t.Error(err)
@@ -137,21 +144,71 @@ func TestIntegrationReloadStorm(t *testing.T) {
 		defer close(ended)
 		storm(300)
 	}()
+	said := 0
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, "7"), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
 	for done := false; !done; {
 		flood()
+		line := []byte(fmt.Sprintf("%08d", said))
+		got := make([]byte, len(line))
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := conn.Write(line); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(line, got) {
+			t.Fatalf("TCP: %q came back as %q, %v", line, got, err)
+		}
+		said++
 		select {
 		case <-ended:
 			done = true
 		default:
 		}
 	}
-	reload(base, "configuration read again")
+	reload(out("a"), "configuration read again")
 	after.read(t, d)
-	if after.threads > before.threads+4 || after.resident > before.resident+16<<10 {
+	if after.threads > before.threads+4 || after.resident > before.resident+64<<10 {
 		t.Errorf("after 300 signals %+v, before %+v", after, before)
 	}
 	t.Logf("resident %d KiB, then %d", before.resident, after.resident)
 	d.stop(t)
+
+	// Each event has a number of its own: those that are in no file are lost, and counted.
+	seen, last, summary := map[int]bool{}, 0, event{}
+	for _, name := range []string{"a", "b"} {
+		for _, e := range events(t, filepath.Join(dir, name)) {
+			switch {
+			case e.Type == "summary":
+				summary = e
+				continue
+			case seen[e.Seq]:
+				t.Fatalf("event %d is there twice", e.Seq)
+			}
+			seen[e.Seq] = true
+			last = max(last, e.Seq)
+		}
+	}
+	t.Logf("%d events, the last is %d, %+v", len(seen), last, summary.Compare)
+	if summary.Type == "" || last-len(seen) > summary.TraceLost || summary.Compare["match"] == 0 {
+		t.Errorf("%d events of %d are there, and the summary says %+v", len(seen), last, summary)
+	}
+	for _, bad := range []string{"differ", "missing", "unexpected"} {
+		if n := summary.Compare[bad]; n != 0 {
+			t.Errorf("%d %s", n, bad)
+		}
+	}
+	for dir, total := range map[string]int{"in": summary.Packets.In, "out": summary.Packets.Out} {
+		sum := 0
+		for _, n := range summary.Fates[dir] {
+			sum += n
+		}
+		if sum != total {
+			t.Errorf("%d packets %s, and fates %v", total, dir, summary.Fates[dir])
+		}
+	}
 }
 
 // process is what the kernel says of a process: threads, and memory in KiB.

@@ -6,6 +6,7 @@
 //   - run.go: wires link, hooks and stack in the order of a packet's way, and
 //     takes them apart again.
 //   - pipeline.go: the hooks, as the configuration wants them.
+//   - outputs.go: what events are written to, and how that changes while packets move.
 //   - answerers.go: who answers pings beside netstack, and what they are reached
 //     by. mcp.go: the server for agents.
 //   - reload.go: SIGHUP.

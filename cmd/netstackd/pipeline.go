@@ -1,14 +1,9 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -16,7 +11,6 @@ import (
 	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
-	"netstackd/hooks/capture"
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/live"
@@ -25,10 +19,6 @@ import (
 	"netstackd/hooks/verify"
 	"netstackd/stack"
 )
-
-// tracePatience is how long the end of the process waits for an output that
-// does not take the rest of the trace.
-const tracePatience = 2 * time.Second
 
 // hookReasons are the drop reasons that the hooks know, room by room.
 func hookReasons() []map[string]string {
@@ -50,17 +40,14 @@ type pipeline struct {
 	verifier *verify.Verifier
 	// guard is nil if there is none.
 	guard *guard.Guard
-	// comparer is nil if nothing is written down.
+	// comparer is nil if nothing is ever written down.
 	comparer *compare.Comparer
 	// answerers is nil if netstack alone answers.
 	answerers *answerers
-	// recorder writes the trace to out, capture the capture; nil if off.
-	recorder *trace.Recorder
-	out      *os.File
-	capture  *capture.Recorder
-	// shared says that the trace is text and goes where standard error goes:
-	// whoever reads the one has read the other.
-	shared bool
+	// outputs are what events are written to. sawAll says that the comparer has seen
+	// every packet so far.
+	outputs *outputs
+	sawAll  bool
 	// netstack is who is judged, from the call of judge on.
 	netstack atomic.Pointer[stack.Host]
 }
@@ -82,17 +69,16 @@ func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
 // that the link delivers packets with partial checksums. It starts nothing.
 func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger) (*pipeline, error) {
 	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...), options: hooks.Options{ReceiveOffload: receiveOffload}}
-	tracers, err := p.open(cfg, log)
-	if err != nil {
+	var err error
+	if p.outputs, err = openOutputs(cfg, log); err != nil {
 		return nil, err
 	}
 	if cfg.HTTP != (serve.Address{}) {
 		p.readers = live.New(cfg.Captures)
 		p.chain = append(p.chain, p.readers)
 	}
-	// What can be read again may select later.
-	selective := cfg.Filter != nil || cfg.Sample > 1 || cfg.File != ""
-	if selective {
+	// What is read again may want more.
+	if cfg.Filter != nil || cfg.Sample > 1 || cfg.File != "" {
 		p.selector = trace.NewSelector(nil, 1)
 		p.reselect(cfg)
 		p.chain = append(p.chain, p.selector)
@@ -117,19 +103,15 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		p.chain = append(p.chain, p.answerers.Suppress())
 		defer func() { p.chain = append(p.chain, p.answerers.Ask()) }()
 	}
-	if len(tracers) == 0 {
-		if p.readers != nil {
-			p.chain = append(p.chain, new(live.Observer))
-		}
+	if p.readers != nil {
+		// Behind who compares, if anybody does.
+		defer func() { p.chain = append(p.chain, new(live.Observer)) }()
+	}
+	tracer := p.tracer(p.outputs.tracers())
+	if tracer == nil && cfg.File == "" {
 		return p, nil
 	}
-	tracer := tracers[0]
-	if len(tracers) > 1 || selective {
-		tracer = trace.NewTee(tracers...)
-	}
-	if p.readers != nil {
-		tracer = live.Tracer{Tracer: tracer}
-	}
+	p.sawAll = tracer != nil
 	tcp, udp := stack.Ports(cfg.Services)
 	judge := compare.Config{
 		Host:        byhand.NewHost(byhand.Config{Addresses: cfg.Addresses, TCPPorts: tcp, UDPPorts: udp}),
@@ -145,6 +127,30 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	p.comparer = compare.New(judge)
 	p.chain = append(p.chain, p.comparer)
 	return p, nil
+}
+
+// tracer is who gets the events for tracers, nil if there are none.
+func (p *pipeline) tracer(tracers []trace.Tracer) trace.Tracer {
+	if len(tracers) == 0 {
+		return nil
+	}
+	tracer := tracers[0]
+	if len(tracers) > 1 || p.selector != nil {
+		tracer = trace.NewTee(tracers...)
+	}
+	if p.readers != nil {
+		tracer = live.Tracer{Tracer: tracer}
+	}
+	return tracer
+}
+
+// rewrite has events written as cfg wants it from now on, and no more as old did. On
+// an error nothing is changed.
+func (p *pipeline) rewrite(old, cfg *config.Config) error {
+	return p.outputs.change(old, cfg, func(tracers []trace.Tracer) {
+		p.sawAll = p.sawAll && len(tracers) > 0
+		p.comparer.Trace(p.tracer(tracers))
+	})
 }
 
 // settled returns a function that returns once all is reported of what was
@@ -170,61 +176,6 @@ func (p *pipeline) reselect(cfg *config.Config) {
 	p.selector.Select(match, cfg.Sample)
 }
 
-// open opens the trace and the capture, as far as they are asked for.
-func (p *pipeline) open(cfg *config.Config, log logrus.FieldLogger) (tracers []trace.Tracer, err error) {
-	if cfg.Trace != "" {
-		if p.out, err = openTrace(cfg.TraceOut); err != nil {
-			return nil, err
-		}
-		p.shared = cfg.TraceFormat == trace.Text && sameFile(p.out, os.Stderr)
-		if p.recorder, err = trace.NewRecorder(p.out, cfg.Trace, cfg.TraceFormat, log); err != nil {
-			return nil, err
-		}
-		tracers = append(tracers, p.recorder)
-	}
-	if cfg.Pcapng != "" {
-		p.capture, err = capture.Open(capture.Config{
-			Path: cfg.Pcapng, Rotate: cfg.PcapngRotate, Device: cfg.TUN, Version: version, Log: log,
-		})
-		if err != nil {
-			return nil, errors.Join(err, p.closeTrace())
-		}
-		tracers = append(tracers, p.capture)
-	}
-	return tracers, nil
-}
-
-// openTrace opens the trace's output: a file that only its owner may read, for
-// it tells what others sent, or standard output ("-") or error (""). A named
-// pipe must have its reader: to wait for one would be to hang.
-func openTrace(name string) (*os.File, error) {
-	switch name {
-	case "-":
-		return os.Stdout, nil
-	case "":
-		return os.Stderr, nil
-	}
-	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	if info, err := os.Stat(name); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
-		flags = os.O_WRONLY | nonBlocking
-	}
-	f, err := os.OpenFile(name, flags, 0o600)
-	if errors.Is(err, syscall.ENXIO) {
-		return nil, fmt.Errorf("open trace: %w: the named pipe has no reader: start that first", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open trace: %w: give -trace-out a file that can be written, or - for standard output", err)
-	}
-	return f, nil
-}
-
-// sameFile reports whether two open files are one: the same terminal, say.
-func sameFile(a, b *os.File) bool {
-	x, errX := a.Stat()
-	y, errY := b.Stat()
-	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
 // refused returns how many packets were kept from netstack for a checksum.
 func (p *pipeline) refused() uint64 {
 	if p.verifier == nil {
@@ -235,12 +186,7 @@ func (p *pipeline) refused() uint64 {
 
 // start starts what works beside the packets' way.
 func (p *pipeline) start() {
-	if p.recorder != nil {
-		p.recorder.Start()
-	}
-	if p.capture != nil {
-		p.capture.Start()
-	}
+	p.outputs.start()
 	if p.guard != nil {
 		p.guard.Start()
 	}
@@ -259,14 +205,7 @@ func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {
 		p.comparer.Close()
 	}
 	s := p.summary(drops...)
-	var err error
-	if p.capture != nil {
-		err = p.capture.Close(tracePatience)
-	}
-	if p.recorder != nil {
-		err = errors.Join(err, p.recorder.Close(s, tracePatience), p.closeTrace())
-	}
-	return s, err
+	return s, p.outputs.close(s)
 }
 
 // summary is what there is to say so far. drops are those that others counted, by
@@ -289,18 +228,8 @@ func (p *pipeline) summary(drops ...map[string]uint64) *trace.Summary {
 		s.Answerers = p.answerers.Scorecards()
 	}
 	maps.DeleteFunc(s.Elsewhere, func(_ string, n uint64) bool { return n == 0 })
-	if p.recorder != nil {
-		s.TraceLost = p.recorder.Lost()
-	}
+	s.TraceLost = p.outputs.lost()
 	return s
-}
-
-// closeTrace closes the trace's output, unless it is one of the process.
-func (p *pipeline) closeTrace() error {
-	if p.out == nil || p.out == os.Stdout || p.out == os.Stderr {
-		return nil
-	}
-	return p.out.Close()
 }
 
 // summarize puts the counts into the form of the summary.

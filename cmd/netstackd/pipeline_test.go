@@ -105,8 +105,8 @@ func TestNewPipeline(t *testing.T) {
 			t.Errorf("%q: ledger %v, receive offload %v", tt.args, p.ledger, p.options.ReceiveOffload)
 		}
 		tracing := p.comparer != nil
-		if (p.recorder != nil) != tracing || (p.out != nil) != tracing || tracing && p.out != os.Stdout {
-			t.Errorf("%q: comparer %v, recorder %v, output %v", tt.args, p.comparer, p.recorder, p.out)
+		if (p.outputs.recorder != nil) != tracing || (p.outputs.out != nil) != tracing || tracing && p.outputs.out != os.Stdout {
+			t.Errorf("%q: comparer %v, recorder %v, output %v", tt.args, p.comparer, p.outputs.recorder, p.outputs.out)
 		}
 	}
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
@@ -168,7 +168,7 @@ func TestPipeline(t *testing.T) {
 	if diff := cmp.Diff(*s, last.Summary); diff != "" || last.Type != "summary" {
 		t.Errorf("the last line is of type %q (-returned +written):\n%s", last.Type, diff)
 	}
-	if _, err := p.out.Write(nil); !errors.Is(err, os.ErrClosed) {
+	if _, err := p.outputs.out.Write(nil); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the file was not closed: %v", err)
 	}
 }
@@ -233,7 +233,7 @@ func TestOpenTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{filepath.Join(dir, "new"), old} {
-		f, err := openTrace(name)
+		f, err := openTrace(name, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +246,7 @@ func TestOpenTrace(t *testing.T) {
 			t.Errorf("%s holds %q, %v, want the new trace alone", name, text, err)
 		}
 	}
-	if f, err := openTrace("-"); f != os.Stdout || err != nil {
+	if f, err := openTrace("-", true); f != os.Stdout || err != nil {
 		t.Errorf("- is %v, %v, want standard output", f, err)
 	}
 	for name, cause := range map[string]error{
@@ -254,7 +254,7 @@ func TestOpenTrace(t *testing.T) {
 		filepath.Join(old, "trace"):            syscall.ENOTDIR,
 		dir:                                    syscall.EISDIR,
 	} {
-		f, err := openTrace(name)
+		f, err := openTrace(name, true)
 		if err == nil {
 			f.Close()
 		}
@@ -273,7 +273,7 @@ func TestOpenFIFO(t *testing.T) {
 	}
 	refused := make(chan error, 1)
 	go func() {
-		f, err := openTrace(name)
+		f, err := openTrace(name, true)
 		if err == nil {
 			f.Close()
 		}
@@ -297,7 +297,7 @@ func TestOpenFIFO(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	f, err := openTrace(name)
+	f, err := openTrace(name, true)
 	if err != nil {
 		t.Fatal(err)
 	}

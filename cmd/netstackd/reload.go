@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -20,6 +23,13 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	next, changed, stay := cfg.Adopt(fresh)
 	// The log first: what is said of the rest is said its way.
 	setLog(log, next)
+	if err := h.pipeline.rewrite(cfg, next); err != nil {
+		if errors.Is(err, os.ErrPermission) && cfg.Contain {
+			err = fmt.Errorf("%w: once it is up, netstackd makes files only where the configuration had some at the start", err)
+		}
+		log.WithError(err).Error("the trace and the capture stay as they are")
+		next, changed = next.KeepOutputs(cfg, changed)
+	}
 	limitMemory(next)
 	h.netstack.SetConnections(next.Connections, next.PerSource)
 	h.pipeline.reselect(next)

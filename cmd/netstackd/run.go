@@ -103,7 +103,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 		switch {
 		case cfg.LogJSON:
 			log.WithField("summary", summary).Info("summary")
-		case !h.pipeline.shared || summary.TraceLost > 0:
+		case !h.pipeline.outputs.shared || summary.TraceLost > 0:
 			fmt.Fprint(errs, summary.Text())
 		}
 		ended <- err
@@ -287,7 +287,7 @@ func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 		log.WithFields(logrus.Fields{"in": injected.In.Faults, "out": injected.Out.Faults}).Info("faults injected")
 	}
 	summary, traceErr := h.pipeline.close(drops...)
-	if h.pipeline.comparer != nil && h.injector == nil && h.netstack != nil {
+	if h.pipeline.sawAll && h.injector == nil && h.netstack != nil {
 		crossCheck(summary, h.pipeline.refused(), h.pipeline.ledger.Totals().Ahead, served, log)
 	}
 	if traceErr != nil {

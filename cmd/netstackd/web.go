@@ -37,11 +37,8 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	if p.comparer != nil {
 		s.Comparer = p.comparer
 	}
-	if p.recorder != nil {
-		s.Lost["trace"] = p.recorder.Lost
-	}
-	if p.capture != nil {
-		s.Lost["capture"] = p.capture.Lost
+	if p.comparer != nil {
+		s.Lost["trace"], s.Lost["capture"] = p.outputs.lost, p.outputs.captureLost
 	}
 	if p.answerers != nil {
 		s.Answerers = p.answerers.Scorecards

@@ -8,7 +8,8 @@ import (
 )
 
 // An Observer is the hook that tells those who follow of their packets where
-// nobody compares, and so nobody else makes events. It stands last in the chain.
+// nobody compares, and so nobody else makes events: it passes over those that have a
+// number already. It stands at the chain's end, behind who compares.
 // What becomes of a packet behind it, a reply say, it cannot tell.
 type Observer struct{ seq atomic.Uint64 }
 
@@ -21,7 +22,7 @@ func (o *Observer) Inbound(p *hooks.Packet) { o.see(p) }
 func (o *Observer) Outbound(p *hooks.Packet) { o.see(p) }
 
 func (o *Observer) see(p *hooks.Packet) {
-	if p.Followers.Mask == 0 {
+	if p.Followers.Mask == 0 || p.Seq != 0 {
 		return
 	}
 	p.Seq = o.seq.Add(1)

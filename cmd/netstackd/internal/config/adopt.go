@@ -2,16 +2,22 @@ package config
 
 import "slices"
 
+// outputSettings are those of what is written down, which change together or not at
+// all: one of them may be right only with another.
+var outputSettings = []string{"trace", "trace-format", "trace-out", "pcapng", "pcapng-rotate"}
+
 // Adopt returns what is in force once a host that runs with c was told to run with
 // fresh: c with those settings of fresh that can change meanwhile. changed names
 // those that did, stay those that differ and take a restart, in the order of the
 // usage.
 func (c *Config) Adopt(fresh *Config) (next *Config, changed, stay []string) {
 	own := *c
+	// An agent that stays has standard output.
+	keep := c.uses(RespondMCPStdio) && (fresh.Trace != "" && fresh.TraceOut == "-" || fresh.Pcapng == "-")
 	for _, s := range settings() {
 		switch {
 		case s.get == nil || slices.Equal(s.get(c), s.get(fresh)):
-		case s.adopt == nil:
+		case s.adopt == nil || keep && slices.Contains(outputSettings, s.name):
 			stay = append(stay, s.name)
 		default:
 			s.adopt(&own, fresh)
@@ -19,4 +25,16 @@ func (c *Config) Adopt(fresh *Config) (next *Config, changed, stay []string) {
 		}
 	}
 	return &own, changed, stay
+}
+
+// KeepOutputs returns c with what is written down as it is in old, and without those
+// settings in changed.
+func (c *Config) KeepOutputs(old *Config, changed []string) (*Config, []string) {
+	own := *c
+	for _, s := range settings() {
+		if slices.Contains(outputSettings, s.name) {
+			s.adopt(&own, old)
+		}
+	}
+	return &own, slices.DeleteFunc(changed, func(name string) bool { return slices.Contains(outputSettings, name) })
 }

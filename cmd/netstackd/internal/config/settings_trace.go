@@ -41,6 +41,7 @@ func traceSettings() []setting {
 				}
 				return one(string(c.Trace))
 			},
+			adopt: func(c, from *Config) { c.Trace = from.Trace },
 		}, {
 			name: "trace-format", takes: "FORM",
 			help: "text or json (default text)",
@@ -48,7 +49,8 @@ func traceSettings() []setting {
 				d.TraceFormat = trace.Format(s)
 				return oneOf(s, string(trace.Text), string(trace.JSON))
 			},
-			get: func(c *Config) []string { return one(string(c.TraceFormat)) },
+			get:   func(c *Config) []string { return one(string(c.TraceFormat)) },
+			adopt: func(c, from *Config) { c.TraceFormat = from.TraceFormat },
 		}, {
 			name: "trace-out", takes: "FILE",
 			help: "where the trace goes; - is standard output (default -)",
@@ -57,7 +59,8 @@ func traceSettings() []setting {
 				return wantFile(s)
 			},
 			// Nothing is standard error, where the trace goes by itself.
-			get: func(c *Config) []string { return one(c.TraceOut) },
+			get:   func(c *Config) []string { return one(c.TraceOut) },
+			adopt: func(c, from *Config) { c.TraceOut = from.TraceOut },
 		}, {
 			name: "trace-sample", takes: "1/N",
 			help: "trace and capture each Nth packet only",
@@ -90,7 +93,8 @@ func traceSettings() []setting {
 				d.Pcapng = s
 				return wantFile(s)
 			},
-			get: func(c *Config) []string { return one(c.Pcapng) },
+			get:   func(c *Config) []string { return one(c.Pcapng) },
+			adopt: func(c, from *Config) { c.Pcapng = from.Pcapng },
 		}, {
 			name: "pcapng-rotate", takes: "SIZE",
 			help: "begin the next file past SIZE, as in 100MB",
@@ -104,6 +108,7 @@ func traceSettings() []setting {
 				}
 				return one(strconv.FormatInt(c.PcapngRotate, 10))
 			},
+			adopt: func(c, from *Config) { c.PcapngRotate = from.PcapngRotate },
 		},
 	}, faultSettings()...)
 }

@@ -7,6 +7,8 @@ import "github.com/sirupsen/logrus"
 type Config struct {
 	// Write are directories in which files are made, rewritten and removed.
 	Write []string
+	// Rewrite are directories of which the same is true if the user may: it may do without.
+	Rewrite []string
 	// Remove are directories from which files are removed.
 	Remove []string
 	// Read are directories of which files are read.

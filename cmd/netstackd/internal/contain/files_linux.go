@@ -30,6 +30,7 @@ func restrictFiles(c Config) error {
 		}
 	}
 	add(write, c.Write)
+	add(write, c.Rewrite)
 	add(remove, c.Remove)
 	add(use, c.Use)
 	add(syscall.AccessFSReadFile, c.Read)

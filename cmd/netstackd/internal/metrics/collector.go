@@ -20,8 +20,9 @@ import (
 // goroutine, and must not wait for the packets' way; one that is nil is not there.
 type Sources struct {
 	Ledger *hooks.Ledger
-	// Comparer, a *compare.Comparer, is nil if nothing is compared.
+	// Comparer, a *compare.Comparer, is nil if nothing is ever compared.
 	Comparer interface {
+		Comparing() bool
 		Counts() compare.Counts
 		Latencies() map[string]compare.Latencies
 	}

@@ -25,6 +25,8 @@ type comparer struct{}
 
 func (comparer) Counts() compare.Counts { return compare.Counts{Match: 1} }
 
+func (comparer) Comparing() bool { return true }
+
 func (comparer) Latencies() map[string]compare.Latencies {
 	var l compare.Latencies
 	l.Add(40 * time.Microsecond)
