@@ -24,6 +24,8 @@ type Host struct {
 	services []*service
 	limits   limits
 	sources  sources
+	// connections are those of all services.
+	connections connections
 
 	// done is closed by Close and tells every goroutine of the host to end.
 	done chan struct{}
@@ -97,7 +99,7 @@ func newHost(c Config, lim limits) (*Host, error) {
 func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definition) error {
 	var err error
 	if s.streams() {
-		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, &h.sources, h.done, h.log)
+		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, &h.sources, &h.connections, h.done, h.log)
 		if err != nil {
 			return err
 		}

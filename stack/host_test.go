@@ -71,7 +71,7 @@ func TestConfigRefused(t *testing.T) {
 func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	s := newWire(t, hostPrefixes, ServiceNames()...).host.stack
-	_, err := listenTCP(s, "echo", 7, defaultLimits(), nil, nil, silentLog())
+	_, err := listenTCP(s, "echo", 7, defaultLimits(), nil, nil, nil, silentLog())
 	if want := "bind echo to TCP port 7: port is in use"; err == nil || err.Error() != want {
 		t.Errorf("TCP: got %v, want %s", err, want)
 	}

@@ -34,6 +34,8 @@ type listener struct {
 	limit, held atomic.Int64
 	// sources are those of the host, for all its listeners.
 	sources *sources
+	// connections gets to know each that is accepted. They are those of the host too.
+	connections *connections
 	// full is true from the first refusal until a slot is given back, so that a
 	// flood is logged once.
 	full atomic.Bool
@@ -48,12 +50,13 @@ type listener struct {
 
 // listenTCP opens a listener on port of every address the host has or will
 // have. It starts no goroutine.
-func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from *sources, done <-chan struct{}, log logrus.FieldLogger) (*listener, error) {
+func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from *sources, all *connections, done <-chan struct{}, log logrus.FieldLogger) (*listener, error) {
 	l := &listener{
-		service: service,
-		log:     log,
-		done:    done,
-		sources: from,
+		service:     service,
+		log:         log,
+		done:        done,
+		sources:     from,
+		connections: all,
 	}
 	l.limit.Store(int64(lim.connections))
 	// An IPv6 endpoint bound to no address takes IPv4 too.
@@ -121,7 +124,7 @@ func (l *listener) next() (ep tcpip.Endpoint, wq *waiter.Queue, release func(), 
 		}
 		l.held.Add(1)
 		l.accepted.Add(1)
-		return ep, wq, func() { l.release(source) }, nil
+		return l.connections.add(l.service, ep), wq, func() { l.release(source) }, nil
 	}
 }
 

@@ -94,6 +94,27 @@ func TestIntegrationObserve(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &summary); err != nil || summary.Compare.Match < 500 || summary.Compare.Differ != 0 {
 		t.Errorf("/api/summary: %v\n%s", err, body)
 	}
+	conn := dialed(t, "tcp", netstack4, "7")
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	_, list := get(t, client, "/api/connections")
+	var sockets struct {
+		Listeners   []struct{ Service, Protocol string }
+		Connections []struct {
+			Service, State, Local, Remote string
+			Out                           int `json:"bytes_out"`
+		}
+		Total int
+	}
+	if err := json.Unmarshal([]byte(list), &sockets); err != nil || len(sockets.Listeners) != 9 || sockets.Total != 1 ||
+		len(sockets.Connections) != 1 || sockets.Connections[0].Remote != conn.LocalAddr().String() ||
+		sockets.Connections[0].Local != netstack4+":7" || sockets.Connections[0].State != "established" || sockets.Connections[0].Out != 5 {
+		t.Errorf("/api/connections: %v\n%s", err, list)
+	}
 	tool(t, patience, "ip", "link", "set", device, "down")
 	waitFor(t, "the host to be not ready", func() bool {
 		status, body := get(t, client, "/readyz")

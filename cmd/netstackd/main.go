@@ -17,6 +17,7 @@
 //     where it is systemd's journal.
 //   - web.go: the HTTP server, what is served there, and whether the host is ready.
 //     notify.go: the same for systemd, and its watchdog.
+//   - connections.go: the list of sockets inside netstack.
 //   - check.go: -check-config.
 //   - procs.go: how many cores it takes. memory.go: how much memory, and what it gives
 //     back at rest.

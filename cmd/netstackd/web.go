@@ -31,7 +31,7 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	p := h.pipeline
 	s := metrics.Sources{
 		Ledger: p.ledger, Lost: map[string]func() uint64{},
-		Netstack: h.netstack.Counters, Link: h.endpoint.Counters, Device: h.device.Statistics,
+		Netstack: h.netstack.Counters, States: h.netstack.ConnectionStates, Link: h.endpoint.Counters, Device: h.device.Statistics,
 		Captures: p.readers.Counts, Version: version, Built: map[string]string{},
 	}
 	if p.comparer != nil {
@@ -53,6 +53,7 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	handler, _ := metrics.NewHandler(s)
 	web.Handle("GET /metrics", handler)
 	web.Handle("GET /api/summary", serve.JSON(func() any { return h.summary() }))
+	web.Handle("GET /api/connections", connectionsHandler(h.netstack))
 	web.Handle("GET /capture", tap.NewHandler(tap.Config{
 		Readers: p.readers, Device: h.device.Name(), Version: version, Settle: p.settled(), Log: log,
 	}))

@@ -18,7 +18,7 @@ func httpSettings() []setting {
 	return []setting{
 		{
 			name: "http", takes: "ADDR|unix:PATH",
-			help: "serve HTTP there: /metrics, /healthz, /readyz, /api/summary, /capture, /debug/pprof, and /mcp with -respond mcp; only this machine may reach it, unless a token is asked for",
+			help: "serve HTTP there: /metrics, /healthz, /readyz, /api/summary, /api/connections, /capture, /debug/pprof, and /mcp with -respond mcp; only this machine may reach it, unless a token is asked for",
 			set: func(d *draft, s string) (err error) {
 				d.HTTP, err = serve.ParseAddress(s)
 				return err

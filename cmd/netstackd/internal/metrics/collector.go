@@ -32,8 +32,10 @@ type Sources struct {
 	// Captures are those that follow the packets over HTTP.
 	Captures func() live.Counts
 	Netstack func() stack.Counters
-	Link     func() link.Counters
-	Device   func() (link.Statistics, error)
+	// States counts the connections by state. It is asked once a second at most.
+	States func() map[string]uint64
+	Link   func() link.Counters
+	Device func() (link.Statistics, error)
 	// Version is that of the program, Built those of what it was built with.
 	Version string
 	Built   map[string]string
@@ -50,7 +52,7 @@ const freshness = 100 * time.Millisecond
 func NewHandler(s Sources) (http.Handler, *prometheus.Registry) {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(
-		&collector{Sources: s},
+		&collector{Sources: s, states: &states{from: s.States}},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -58,7 +60,10 @@ func NewHandler(s Sources) (http.Handler, *prometheus.Registry) {
 }
 
 // A collector makes metrics of the sources at each scrape.
-type collector struct{ Sources }
+type collector struct {
+	Sources
+	states *states
+}
 
 var _ prometheus.Collector = (*collector)(nil)
 

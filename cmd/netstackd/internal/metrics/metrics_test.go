@@ -43,11 +43,15 @@ func sources() Sources {
 		Comparer: comparer{},
 		Lost:     map[string]func() uint64{"trace": func() uint64 { return 3 }},
 		Answerers: func() []trace.Scorecard {
-			return []trace.Scorecard{{Name: "exec:\xff", Requests: 5, Live: true, Wrong: map[string]uint64{"TTL": 2, "data": 4}}}
+			return []trace.Scorecard{
+				{Name: "exec:\xff", Requests: 5, Live: true, Wrong: map[string]uint64{"TTL": 2, "data": 4}},
+				{Name: "exec:answer -key secret", Requests: 7}, {Name: "netstack", Requests: 8},
+			}
 		},
 		Captures: func() live.Counts {
 			return live.Counts{Readers: 1, Most: 16, Served: 5, Refused: 6, Packets: 70, Lost: 8}
 		},
+		States: func() map[string]uint64 { return map[string]uint64{"time-wait": 4} },
 		Netstack: func() stack.Counters {
 			return stack.Counters{
 				TCP:      stack.TCPCounters{Retransmits: 7},
@@ -99,9 +103,12 @@ func TestScrape(t *testing.T) {
 		`netstackd_comparisons_total{result="match"} 1`,
 		`netstackd_reply_latency_seconds_count{responder="netstack"} 1`,
 		`netstackd_trace_events_lost_total{output="trace"} 3`,
-		`netstackd_answerer_requests_total{answerer="exec:?"} 5`,
-		`netstackd_answerer_wrong_fields_total{answerer="exec:?"} 6`,
+		`netstackd_answerer_requests_total{answerer="exec"} 5`,
+		`netstackd_answerer_wrong_fields_total{answerer="exec"} 6`,
+		`netstackd_answerer_requests_total{answerer="exec-2"} 7`,
+		`netstackd_answerer_requests_total{answerer="netstack"} 8`,
 		`netstackd_tcp_retransmits_total 7`,
+		`netstackd_tcp_connections{state="time-wait"} 4`,
 		`netstackd_service_open_connections{service="echo"} 2`,
 		`netstackd_service_drops_total{reason="service-idle"} 1`,
 		`netstackd_link_drops_total{reason="link-down"} 9`,

@@ -1,12 +1,45 @@
 package metrics
 
-import "netstackd/stack"
+import (
+	"sync"
+	"time"
+
+	"netstackd/stack"
+)
+
+// statesAge is how long the number of connections by state is believed: to count
+// 50,000 of them takes some milliseconds.
+const statesAge = time.Second
+
+// states are the connections by state, as they were lately. They are safe for
+// concurrent use.
+type states struct {
+	from func() map[string]uint64
+
+	mu sync.Mutex
+	// The following are guarded by mu.
+	last map[string]uint64 // nobody changes it
+	at   time.Time
+}
+
+func (s *states) get() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil || time.Since(s.at) >= statesAge {
+		s.last, s.at = s.from(), time.Now()
+	}
+	return s.last
+}
 
 // netstack sends what netstack and its services count.
 func (c *collector) netstack(e emitter) {
 	n := c.Netstack()
 	tcp := &n.TCP
 	e.gauge("tcp_established_connections", "TCP connections in state ESTABLISHED.", nil, float64(tcp.Established))
+	for state, open := range c.states.get() {
+		e.gauge("tcp_connections", "TCP connections that services have accepted and netstack has not forgotten, by state; at most a second old.",
+			[]string{"state"}, float64(open), state)
+	}
 	for _, m := range []struct {
 		name, help string
 		n          uint64

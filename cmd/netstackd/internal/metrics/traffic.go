@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"netstackd/hooks/trace"
 )
 
 // traffic sends what the hooks count.
@@ -81,15 +83,32 @@ func (c *collector) captures(e emitter) {
 	e.total("capture_events_lost_total", "Events that a capture's reader did not take in time; the traffic is not affected.", n.Lost)
 }
 
+// answererLabels returns for each answerer's name what stands for it in labels: its
+// kind, with a number if it is not the first of that kind. Commands and paths may be
+// long, and secret; the summary has them.
+func answererLabels(cards []trace.Scorecard) map[string]string {
+	labels, kinds := map[string]string{}, map[string]int{}
+	for _, card := range cards {
+		kind, _, _ := strings.Cut(card.Name, ":")
+		kinds[kind]++
+		labels[card.Name] = kind
+		if n := kinds[kind]; n > 1 {
+			labels[card.Name] = kind + "-" + strconv.Itoa(n)
+		}
+	}
+	return labels
+}
+
 // answerers sends how those do who answer echo requests beside netstack.
 func (c *collector) answerers(e emitter) {
 	if c.Answerers == nil {
 		return
 	}
 	label := []string{"answerer"}
-	for _, card := range c.Answerers() {
-		// A command may be anything, a label may not.
-		name := strings.ToValidUTF8(card.Name, "?")
+	cards := c.Answerers()
+	names := answererLabels(cards)
+	for _, card := range cards {
+		name := names[card.Name]
 		live := 0.0
 		if card.Live {
 			live = 1
