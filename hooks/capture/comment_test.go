@@ -103,6 +103,16 @@ func kinds(t testing.TB) []any {
 	r.NChecks, r.Reassembled = r.NChecks+1, true
 	events = append(events, r)
 
+	mended := next(hooks.Inbound, all["echo-request"], hooks.Answered, "")
+	mended.Mended = []string{"ignored-options"}
+	made := reply(all["echo-reply"])
+	made.Mended = []string{"reserved-flag", "zero-destination"}
+	judged := compared(mended, trace.Match)
+	judged.Mended = []string{"ignored-options", "reserved-flag", "zero-destination"}
+	withheld := next(hooks.Inbound, all["echo-source-route"], hooks.Mended, "source-route")
+	withheld.Mended = []string{"source-route"}
+	events = append(events, mended, made, judged, withheld)
+
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		e := next(hooks.Inbound, all[name], hooks.Delivered, "")
 		if p := e.Packet.Problem; !p.IsZero() {

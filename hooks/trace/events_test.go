@@ -60,6 +60,12 @@ func offloaded(seq uint64, d hooks.Direction, b []byte, o wire.Offload, fate hoo
 	return e
 }
 
+// by adds to the event of a packet what has mended it.
+func by(e trace.Packet, mends ...string) trace.Packet {
+	e.Mended = mends
+	return e
+}
+
 // comparison makes the event of a comparison of netstack's replies.
 func comparison(seq, request uint64, result trace.Result, due string) trace.Comparison {
 	return trace.Comparison{
@@ -118,6 +124,11 @@ func scenes(t testing.TB) []scene {
 	matched := replied(comparison(3, 1, trace.Match, "reply"), rfc4)
 	matched.RequestBytes, matched.ReplyByHand = sample(t, "echo-request"), sample(t, "echo-reply")
 
+	// A reply that was mended is compared as it was made.
+	mendedReply := replied(comparison(3, 1, trace.Differ, "reply"), rfc4,
+		trace.Diff{Field: "reserved flag", Offset: 6, Netstack: "true", Hand: "false", Class: trace.Must, RFC: "RFC 791 §3.1"})
+	mendedReply.Mended = []string{"ecn-reassembly", "reserved-flag"}
+
 	unreachable := replied(comparison(3, 1, trace.Match, "reply"), "RFC 1122 §4.1.3.1")
 	unreachable.Requirement, unreachable.Reason = "should", "closed-port"
 	unreachable.RequestBytes, unreachable.ReplyByHand = sample(t, "dns-query"), sample(t, "port-unreachable")
@@ -143,7 +154,7 @@ func scenes(t testing.TB) []scene {
 	copy(mapped[8:], make([]byte, 10))
 	copy(mapped[18:], []byte{0xff, 0xff, 10, 0, 0, 1})
 
-	full := &trace.Summary{Drops: map[string]uint64{"bad-icmp-checksum": 2, "guard-fragment-too-long": 1, "link-malformed": 4}, Mends: map[string]uint64{"reserved-flag": 7}, TraceLost: 17}
+	full := &trace.Summary{Drops: map[string]uint64{"bad-icmp-checksum": 2, "guard-fragment-too-long": 1, "link-malformed": 4}, Mends: map[string]uint64{"reserved-flag": 7, "ecn-reassembly": 2}, TraceLost: 17}
 	full.Packets.In, full.Packets.Out = 209, 206
 	full.Checksums.OK, full.Checksums.Bad, full.Checksums.Partial, full.Checksums.Absent = 811, 2, 3, 5
 	full.Compare.Match, full.Compare.Differ, full.Compare.Missing, full.Compare.Unexpected, full.Compare.Unjudged = 202, 1, 1, 1, 9
@@ -203,6 +214,16 @@ func scenes(t testing.TB) []scene {
 		{name: "IPv4 options", events: []any{in(1, "echo-record-route", hooks.Answered), in(2, "echo-source-route", hooks.Delivered)}},
 		{name: "IPv6 extensions", events: []any{in(1, "routing6", hooks.Dropped, "routing-header")}},
 		{name: "another protocol", events: []any{in(1, "esp", hooks.Delivered)}},
+
+		{name: "mended", events: []any{
+			by(in(1, "fragment-later", hooks.Answered), "ecn-reassembly"),
+			by(out(2, "echo-reply"), "reserved-flag"),
+			mendedReply,
+			by(in(4, "echo-source-route", hooks.Mended, "source-route"), "source-route"),
+			by(out(5, "echo-reply"), "source-route"),
+			by(packet(6, hooks.Outbound, sample(t, "port-unreachable"), hooks.Mended, "class-e-error"), "class-e-error"),
+			by(out(7, "port-unreachable"), "quoted-options", "quoted-checksum"),
+		}},
 
 		{name: "left to hardware", events: []any{
 			offloaded(1, hooks.Inbound, sample(t, "offloaded"), wire.Offload{Partial: true}, hooks.Delivered, ""),

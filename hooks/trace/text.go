@@ -80,7 +80,11 @@ func (r *textRenderer) compare(b []byte, c *Comparison) []byte {
 	}
 	b = appendNumber(b, "    compare [#", c.Seq)
 	b = append(append(append(b, "]: "...), c.Result...), ", "...)
-	b = append(appendMended(appendSentence(b, c), c.Mended), '\n')
+	b = appendMended(appendSentence(b, c), c.Mended)
+	if len(c.Diffs) > 0 {
+		b = append(b, ':')
+	}
+	b = append(b, '\n')
 	for _, d := range c.Diffs {
 		b = fmt.Appendf(b, "        %s at %d: %s %s, by hand %s (%s, %s)\n", d.Field, d.Offset, c.Responder, d.Netstack, d.Hand, d.Class, d.RFC)
 	}
@@ -107,11 +111,11 @@ func appendSentence(b []byte, c *Comparison) []byte {
 		}
 		b = append(appendAnswered(b, c), " as by hand"...)
 		if len(c.Diffs) > 0 {
-			b = append(b, " but for what the RFCs leave free:"...)
+			b = append(b, " but for what the RFCs leave free"...)
 		}
 		return b
 	case Differ:
-		return append(appendAnswered(b, c), " not as by hand:"...)
+		return append(appendAnswered(b, c), " not as by hand"...)
 	case Missing:
 		b = appendNumber(b, " did not answer #", c.Request)
 		b = append(append(b, ", a reply was due ("...), c.RFC...)
