@@ -30,18 +30,8 @@ type Config struct {
 	// order, each once. Empty runs none.
 	Services []string
 
-	// Connections is how many TCP connections each service has at a time; 0
-	// means DefaultConnections. One more is reset.
-	Connections int
-
-	// PerSource is how many TCP connections one source, an IPv4 address or an IPv6
-	// /64, has at a time, of all services together; 0 is no limit of its own. One
-	// more is reset.
-	PerSource int
-
-	// Idle is after how long without progress a TCP connection of echo, discard or
-	// chargen is reset, and one of http at the latest; 0 means DefaultIdle.
-	Idle time.Duration
+	// Limits are what clients may hold.
+	Limits Limits
 
 	// About is what the HTTP page says of the program, beside the addresses
 	// and the services.
@@ -51,13 +41,68 @@ type Config struct {
 	Log logrus.FieldLogger
 }
 
-// DefaultConnections of a service. A stalled client makes netstack hold a send
-// and a receive buffer for it, about 2 MiB, so the connections of one service pin
-// 2 GiB at worst and until their idle time is over.
-const DefaultConnections = 1024
+// Limits bound what clients may hold. They can change while the host runs.
+type Limits struct {
+	// Connections is how many TCP connections each service has at a time; 0
+	// means DefaultConnections.
+	Connections int
 
-// DefaultIdle is how long a connection may make no progress.
-const DefaultIdle = 5 * time.Minute
+	// Total is how many TCP connections all services have together; 0 means twice
+	// Connections.
+	Total int
+
+	// PerSource is how many TCP connections one source, an IPv4 address or an IPv6
+	// /64, has at a time, of all services together; 0 is no limit of its own.
+	PerSource int
+
+	// HalfOpen is how many TCP connections of each service may be half open, and wait
+	// to be accepted; 0 means DefaultHalfOpen. More are answered with SYN cookies.
+	HalfOpen int
+
+	// Idle is after how long without progress a TCP connection of echo, discard or
+	// chargen is reset, and one of http at the latest; 0 means DefaultIdle.
+	Idle time.Duration
+}
+
+// The defaults of Limits. A client that stalls makes a service and netstack hold what
+// it sent and does not take: 6 MiB for each of the first few connections, 576 KiB for
+// each of the others.
+const (
+	DefaultConnections = 1024
+	DefaultHalfOpen    = 1024
+	DefaultIdle        = 5 * time.Minute
+)
+
+// check refuses what makes no sense.
+func (l *Limits) check() error {
+	for name, n := range map[string]int{
+		"connections": l.Connections, "connections in all": l.Total, "connections a source": l.PerSource, "half open": l.HalfOpen,
+	} {
+		if n < 0 {
+			return fmt.Errorf("%d %s: expected none or more", n, name)
+		}
+	}
+	if l.Idle < 0 {
+		return fmt.Errorf("%v idle: expected none or more", l.Idle)
+	}
+	return nil
+}
+
+// limits are those with the defaults in place.
+func (l *Limits) limits() limits {
+	lim := defaultLimits()
+	lim.total, lim.perSource = l.Total, l.PerSource
+	if l.Connections > 0 {
+		lim.connections = l.Connections
+	}
+	if l.HalfOpen > 0 {
+		lim.backlog = l.HalfOpen
+	}
+	if l.Idle > 0 {
+		lim.idle = l.Idle
+	}
+	return lim
+}
 
 // About names the program for the HTTP page. All of it may be empty.
 type About struct {
@@ -81,11 +126,8 @@ func (c *Config) check() ([]definition, error) {
 	if err := checkAddresses(c.Addresses); err != nil {
 		return nil, fmt.Errorf("create host: %w", err)
 	}
-	if c.Connections < 0 {
-		return nil, fmt.Errorf("create host: %d connections: expected none or more", c.Connections)
-	}
-	if c.PerSource < 0 || c.Idle < 0 {
-		return nil, fmt.Errorf("create host: %d connections a source, %v idle: expected none or more", c.PerSource, c.Idle)
+	if err := c.Limits.check(); err != nil {
+		return nil, fmt.Errorf("create host: %w", err)
 	}
 	chosen, err := chooseServices(c.Services)
 	if err != nil {

@@ -81,6 +81,8 @@ type ServiceCounters struct {
 	Open        uint64 // of those, open now
 	Refused     uint64 // TCP connections over the limit: DropConnectionLimit
 	Crowding    uint64 // TCP connections over the limit of their source: DropSourceLimit
+	Overfull    uint64 // TCP connections over the limit of all services: DropTotalLimit
+	GaveWay     uint64 // TCP connections reset for others: DropGaveWay
 	Idle        uint64 // TCP connections reset for want of progress: DropIdle
 	Datagrams   uint64 // UDP datagrams received
 	Replies     uint64 // UDP datagrams answered
@@ -119,7 +121,10 @@ func (h *Host) Counters() Counters {
 			sc.Refused = l.refused.Load()
 			sc.Idle = l.idled.Load()
 			sc.Crowding = l.crowding.Load()
+			sc.Overfull, sc.GaveWay = l.overfull.Load(), l.gaveWay.Load()
 			c.Drops[DropConnectionLimit] += sc.Refused
+			c.Drops[DropTotalLimit] += sc.Overfull
+			c.Drops[DropGaveWay] += sc.GaveWay
 			c.Drops[DropSourceLimit] += sc.Crowding
 			c.Drops[DropIdle] += sc.Idle
 		}

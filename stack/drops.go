@@ -10,6 +10,11 @@ const (
 	// DropSourceLimit: a TCP connection over the limit of its source, an IPv4
 	// address or an IPv6 /64, was reset.
 	DropSourceLimit = "service-source-limit"
+	// DropTotalLimit: a TCP connection over the limit of all services was reset.
+	DropTotalLimit = "service-total-limit"
+	// DropGaveWay: a TCP connection that made next to no progress, or was one of too
+	// many of its source, was reset for a new one where there was no room.
+	DropGaveWay = "service-gave-way"
 	// DropIdle: a TCP connection without progress for the idle time was reset.
 	DropIdle = "service-idle"
 	// DropLowSourcePort: a datagram to echo or chargen came from a port below
@@ -40,6 +45,8 @@ func DropReasons() map[string]string {
 	return map[string]string{
 		DropConnectionLimit: "TCP connection over the limit of its service, reset",
 		DropSourceLimit:     "TCP connection over the limit of its source (IPv4 address, IPv6 /64), reset",
+		DropTotalLimit:      "TCP connection over the limit of all services, reset",
+		DropGaveWay:         "TCP connection next to no progress of, or one of too many of its source, reset for a new one where there was no room",
 		DropIdle:            "TCP connection to a service without progress for too long, reset",
 		DropLowSourcePort:   "UDP datagram to echo or chargen from a source port below 1024, ignored so that no loop can be built",
 		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",

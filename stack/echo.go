@@ -26,8 +26,10 @@ const (
 	// until a write makes progress again, echoSips times at most.
 	echoSip  = 4 << 10
 	echoSips = 8
-	// echoAhead bounds the transfers that it holds for one connection.
-	echoAhead = 32
+	// echoAhead bounds the transfers that it holds for one connection, and
+	// echoAheadCrowd those for one of many.
+	echoAhead      = 32
+	echoAheadCrowd = 2
 )
 
 // echoStream sends back what it reads until the client's FIN (RFC 862). All of
@@ -45,6 +47,9 @@ const (
 // next segment brings the acknowledgement.
 func echoStream(s *stream) error {
 	q := echoQueue{most: echoAhead}
+	if s.seat.crowd {
+		q.most = echoAheadCrowd
+	}
 	defer q.free()
 	ended, sips := false, 0
 	// takeIn reads once, at most so much.

@@ -7,9 +7,9 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
@@ -23,7 +23,7 @@ type Host struct {
 	stack    *netstack.Stack
 	services []*service
 	limits   limits
-	sources  sources
+	sources  *sources
 	// connections are those of all services.
 	connections connections
 
@@ -55,14 +55,7 @@ type service struct {
 // goroutine of this package runs, before Start; netstack's TCP goroutines run
 // from here to Close.
 func New(c Config) (*Host, error) {
-	lim := defaultLimits()
-	if c.Connections > 0 {
-		lim.connections = c.Connections
-	}
-	if c.Idle > 0 {
-		lim.idle = c.Idle
-	}
-	return newHost(c, lim)
+	return newHost(c, c.Limits.limits())
 }
 
 func newHost(c Config, lim limits) (*Host, error) {
@@ -75,10 +68,9 @@ func newHost(c Config, lim limits) (*Host, error) {
 		prefixes: slices.Clone(c.Addresses),
 		log:      c.Log,
 		limits:   lim,
-		sources:  sources{open: map[netip.Prefix]int{}},
+		sources:  newSources(lim),
 		done:     make(chan struct{}),
 	}
-	h.sources.limit.Store(int64(c.PerSource))
 	if h.log == nil {
 		h.log = silentLog()
 	}
@@ -99,7 +91,7 @@ func newHost(c Config, lim limits) (*Host, error) {
 func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definition) error {
 	var err error
 	if s.streams() {
-		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, &h.sources, &h.connections, h.done, h.log)
+		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, h.sources, &h.connections, h.done, h.log)
 		if err != nil {
 			return err
 		}
@@ -151,16 +143,24 @@ func (h *Host) Start() error {
 	return nil
 }
 
-// SetConnections changes how many TCP connections, at least one, each service has at
-// a time, and how many of all services one source has, or 0. Connections that are open stay, also where there are more of them than
-// that: then new ones are refused until there are fewer.
-func (h *Host) SetConnections(n, perSource int) {
-	h.sources.limit.Store(int64(perSource))
+// SetLimits changes what clients may hold. Connections that are open stay, also where
+// there are more of them than that, and so does their idle time: then new ones are
+// refused until there are fewer.
+func (h *Host) SetLimits(l Limits) error {
+	if err := l.check(); err != nil {
+		return fmt.Errorf("set limits: %w", err)
+	}
+	lim := l.limits()
+	h.sources.setLimits(lim)
 	for _, s := range h.services {
-		if s.listener != nil {
-			s.listener.limit.Store(int64(max(n, 1)))
+		if s.listener == nil {
+			continue
+		}
+		if err := s.listener.setLimits(lim); err != nil {
+			return fmt.Errorf("set limits: %w", err)
 		}
 	}
+	return nil
 }
 
 func (h *Host) names() []string {
@@ -174,21 +174,21 @@ func (h *Host) names() []string {
 // accept is the accept loop of one service.
 func (h *Host) accept(s *service) {
 	for {
-		ep, wq, release, err := s.listener.next()
+		at, wq, err := s.listener.next()
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
 				h.log.WithField("service", s.name).WithError(err).Error("listener failed")
 			}
 			return
 		}
-		h.goroutines.Go(func() { h.serve(s, ep, wq, release) })
+		h.goroutines.Go(func() { h.serve(s, at, wq) })
 	}
 }
 
 // serve serves one connection to its end.
-func (h *Host) serve(s *service, ep tcpip.Endpoint, wq *waiter.Queue, release func()) {
-	defer release()
-	conn := newStream(ep, wq, h.limits.idle, h.done)
+func (h *Host) serve(s *service, at *seat, wq *waiter.Queue) {
+	defer at.release()
+	conn := newStream(at, wq, time.Duration(s.listener.idle.Load()), h.done)
 	err := s.stream(conn)
 	if errors.Is(err, errIdle) {
 		s.listener.idled.Add(1)

@@ -347,7 +347,9 @@ func TestSourceLimit(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, defaultLimits())
-			p.host.SetConnections(100, 3)
+			if err := p.host.SetLimits(Limits{Connections: 100, PerSource: 3}); err != nil {
+				t.Fatal(err)
+			}
 			var held []*gonet.TCPConn
 			for _, port := range []uint16{7, 7, 80} {
 				held = append(held, p.dial(f.host, port))

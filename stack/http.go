@@ -87,11 +87,11 @@ var _ net.Listener = (*webListener)(nil)
 
 // Accept implements net.Listener.
 func (l *webListener) Accept() (net.Conn, error) {
-	ep, wq, release, err := l.next()
+	at, wq, err := l.next()
 	if err != nil {
 		return nil, err
 	}
-	return &webConn{TCPConn: gonet.NewTCPConn(wq, ep), release: sync.OnceFunc(release)}, nil
+	return &webConn{TCPConn: gonet.NewTCPConn(wq, at.served), seat: at}, nil
 }
 
 // Close implements net.Listener. Host.Close closes the listener itself.
@@ -106,10 +106,10 @@ func (l *webListener) Addr() net.Addr {
 	return net.TCPAddrFromAddrPort(toAddrPort(a))
 }
 
-// webConn gives its slot back when it is closed.
+// webConn gives its seat back when it is closed.
 type webConn struct {
 	*gonet.TCPConn
-	release func()
+	seat *seat
 }
 
 var _ net.Conn = (*webConn)(nil)
@@ -117,8 +117,22 @@ var _ net.Conn = (*webConn)(nil)
 // Close implements net.Conn.
 func (c *webConn) Close() error {
 	err := c.TCPConn.Close()
-	c.release()
+	c.seat.release()
 	return err
+}
+
+// Read implements net.Conn.
+func (c *webConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.seat.move(n)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *webConn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.seat.move(n)
+	return n, err
 }
 
 // newErrorLog is what net/http complains to: mostly about what clients do.

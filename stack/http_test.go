@@ -169,8 +169,7 @@ func TestHTTPNonsense(t *testing.T) {
 // TestHTTPLimit: the page has the limit of every service.
 func TestHTTPLimit(t *testing.T) {
 	t.Parallel()
-	lim := defaultLimits()
-	lim.connections = 4
+	lim := patient(4, 0)
 	p := newPair(t, lim)
 	var held []*gonet.TCPConn
 	for range lim.connections {

@@ -31,6 +31,9 @@ func newSpeedServer(l *listener, k *socket, log logrus.FieldLogger) *speedServer
 	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: bufferMax, Log: log})
 	v.port.server = v.server
 	k.serve = v.port.serve
+	// A test's control connection says nothing while the test runs; the server sees
+	// to it that none is there for long without one.
+	l.stays = true
 	return v
 }
 
@@ -66,18 +69,17 @@ var _ iperf3.Listener = speedListener{}
 
 // Accept implements iperf3.Listener.
 func (l speedListener) Accept() (iperf3.Conn, error) {
-	ep, wq, release, err := l.next()
+	at, wq, err := l.next()
 	if err != nil {
 		return nil, err
 	}
 	// iperf3 sets the patience before it waits.
-	return &speedConn{stream: newStream(ep, wq, 0, l.done), release: release}, nil
+	return &speedConn{stream: newStream(at, wq, 0, l.done)}, nil
 }
 
 // speedConn shows a stream to iperf3.
 type speedConn struct {
 	*stream
-	release     func() // gives the listener's slot back
 	filler      filler // kept to not allocate
 	finished    bool
 	interrupted atomic.Bool
@@ -263,5 +265,5 @@ func (c *speedConn) Finish() error {
 // Close implements iperf3.Conn.
 func (c *speedConn) Close() {
 	c.close(c.finished)
-	c.release()
+	c.seat.release()
 }

@@ -2,9 +2,9 @@ package stack
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -29,22 +29,30 @@ type listener struct {
 	ready chan struct{}
 	// done is Host.done: Host.Close closes it.
 	done <-chan struct{}
-	// limit is how many connections may be open at a time, held how many are. Only
-	// the goroutine that calls next takes one more.
+	// limit is how many connections may be open at a time, held how many are.
 	limit, held atomic.Int64
-	// sources are those of the host, for all its listeners.
+	// idle is how long a connection may make no progress at all, in nanoseconds, and
+	// patience how long it may before it gives way to others.
+	idle     atomic.Int64
+	patience time.Duration
+	// stays says that its connections give way to nobody.
+	stays bool
+	// sources are those of the host, for all its listeners; it guards places.
 	sources *sources
+	places  places
 	// connections gets to know each that is accepted. They are those of the host too.
 	connections *connections
 	// full is true from the first refusal until a slot is given back, so that a
 	// flood is logged once.
 	full atomic.Bool
-	// crowded is the same for the limit of a source.
-	crowded atomic.Bool
+	// crowded is the same for the limit of a source, filled for that of all services.
+	crowded, filled atomic.Bool
 
 	accepted atomic.Uint64
 	refused  atomic.Uint64
 	crowding atomic.Uint64 // refused for the limit of their source
+	overfull atomic.Uint64 // refused for the limit of all services
+	gaveWay  atomic.Uint64
 	idled    atomic.Uint64
 }
 
@@ -57,40 +65,46 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from 
 		done:        done,
 		sources:     from,
 		connections: all,
+		patience:    lim.patience,
 	}
-	l.limit.Store(int64(lim.connections))
 	// An IPv6 endpoint bound to no address takes IPv4 too.
 	ep, terr := s.NewEndpoint(tcp.ProtocolNumber, ipv6.ProtocolNumber, &l.wq)
 	if terr != nil {
 		return nil, asError(terr, "open %s on TCP port %d", service, port)
 	}
 	ep.SocketOptions().SetV6Only(false)
-	// Accepted connections inherit it, for what netstack still holds after the
-	// service is done. It is longer than the idle time so that the service,
-	// which counts and sends a reset, gives up first.
-	timeout := tcpip.TCPUserTimeoutOption(4 * lim.idle)
-	if terr := ep.SetSockOpt(&timeout); terr != nil {
-		ep.Close()
-		return nil, asError(terr, "set user timeout of %s", service)
-	}
 	if terr := ep.Bind(tcpip.FullAddress{Port: port}); terr != nil {
 		ep.Close()
 		return nil, asError(terr, "bind %s to TCP port %d", service, port)
 	}
-	if terr := ep.Listen(lim.backlog); terr != nil {
-		ep.Close()
-		return nil, asError(terr, "listen for %s on TCP port %d", service, port)
-	}
 	l.ep = ep
+	if err := l.setLimits(lim); err != nil {
+		ep.Close()
+		return nil, err
+	}
 	l.entry, l.ready = waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
 	l.wq.EventRegister(&l.entry)
 	return l, nil
 }
 
-// next waits for a connection that fits the limit and takes a slot for it. The
-// caller owns the connection and calls release, once, when it is over. After close
+// setLimits changes the limits of a listener, but for its patience.
+func (l *listener) setLimits(lim limits) error {
+	l.limit.Store(int64(lim.connections))
+	l.idle.Store(int64(lim.idle))
+	// Accepted connections inherit it, for what netstack still holds after the
+	// service is done. It is longer than the idle time so that the service,
+	// which counts and sends a reset, gives up first.
+	timeout := tcpip.TCPUserTimeoutOption(4 * lim.idle)
+	if terr := l.ep.SetSockOpt(&timeout); terr != nil {
+		return asError(terr, "set user timeout of %s", l.service)
+	}
+	return asError(l.ep.Listen(lim.backlog), "listen for %s", l.service)
+}
+
+// next waits for a connection that fits the limits and gives it its seat. The
+// caller owns the connection and releases the seat when it is over. After close
 // the error wraps os.ErrClosed.
-func (l *listener) next() (ep tcpip.Endpoint, wq *waiter.Queue, release func(), err error) {
+func (l *listener) next() (*seat, *waiter.Queue, error) {
 	for {
 		ep, wq, terr := l.ep.Accept(nil)
 		select {
@@ -99,7 +113,7 @@ func (l *listener) next() (ep tcpip.Endpoint, wq *waiter.Queue, release func(), 
 			if terr == nil {
 				reset(ep)
 			}
-			return nil, nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
+			return nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
 		default:
 		}
 		switch terr.(type) {
@@ -111,29 +125,35 @@ func (l *listener) next() (ep tcpip.Endpoint, wq *waiter.Queue, release func(), 
 			}
 			continue
 		default:
-			return nil, nil, nil, asError(terr, "accept %s", l.service)
+			return nil, nil, asError(terr, "accept %s", l.service)
 		}
-		source := sourceOf(remoteAddr(ep))
-		switch {
-		case l.held.Load() >= l.limit.Load():
-			l.refuse(ep, source, DropConnectionLimit)
-			continue
-		case !l.sources.take(source):
-			l.refuse(ep, source, DropSourceLimit)
+		v, reason := l.sources.take(l, ep)
+		if reason != "" {
+			l.refuse(ep, reason)
 			continue
 		}
-		l.held.Add(1)
 		l.accepted.Add(1)
-		return l.connections.add(l.service, ep), wq, func() { l.release(source) }, nil
+		if v.crowd {
+			// From here on each holds little. The sizes of before are what it has been told of.
+			o := ep.SocketOptions()
+			o.SetReceiveBufferSize(bufferDefault, true)
+			o.SetSendBufferSize(bufferCrowd, true)
+		}
+		v.served = l.connections.add(l.service, ep)
+		return v, wq, nil
 	}
 }
 
 // refuse resets a connection over a limit. The first of many is logged.
-func (l *listener) refuse(ep tcpip.Endpoint, source netip.Prefix, reason string) {
+func (l *listener) refuse(ep tcpip.Endpoint, reason string) {
 	count, logged, limit := &l.refused, &l.full, l.limit.Load()
-	if reason == DropSourceLimit {
+	switch reason {
+	case DropSourceLimit:
 		count, logged, limit = &l.crowding, &l.crowded, l.sources.limit.Load()
+	case DropTotalLimit:
+		count, logged, limit = &l.overfull, &l.filled, l.sources.total.Load()
 	}
+	source := sourceOf(remoteAddr(ep))
 	count.Add(1) // first: whoever sees the reset finds it counted
 	reset(ep)
 	if logged.CompareAndSwap(false, true) {
@@ -142,12 +162,11 @@ func (l *listener) refuse(ep tcpip.Endpoint, source netip.Prefix, reason string)
 	}
 }
 
-// release gives back the slot of a connection that is over.
-func (l *listener) release(source netip.Prefix) {
-	l.held.Add(-1)
-	l.sources.give(source)
+// calm has the next refusal logged again: there is room.
+func (l *listener) calm() {
 	l.full.Store(false)
 	l.crowded.Store(false)
+	l.filled.Store(false)
 }
 
 // open is how many connections hold a slot.

@@ -31,6 +31,9 @@ const (
 	bufferDefault = 256 << 10
 	bufferMax     = 2 << 20
 
+	// bufferCrowd is the send buffer of a connection beyond the first ample ones.
+	bufferCrowd = 64 << 10
+
 	// datagramBuffer bounds what a UDP socket queues, in bytes of payload.
 	datagramBuffer = 1 << 20
 

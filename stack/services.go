@@ -86,15 +86,31 @@ func (d *definition) datagrams() bool { return d.datagram != nil || d.speed }
 // limits bound what clients may hold. They are the same for every service.
 type limits struct {
 	connections int           // TCP connections of one service at a time
+	total       int           // TCP connections of all services at a time; 0 is twice those of one
+	perSource   int           // TCP connections of one source at a time; 0 is no limit
 	backlog     int           // TCP connections waiting to be accepted, and as many half open
 	idle        time.Duration // a TCP connection without progress for so long is closed
+	patience    time.Duration // one that moved less than progress for so long gives way to others
 }
+
+// all is how many TCP connections there may be of all services.
+func (l *limits) all() int {
+	if l.total > 0 {
+		return l.total
+	}
+	return 2 * l.connections
+}
+
+// ample is how many TCP connections there may be before each more is given little
+// memory.
+const ample = 64
 
 // defaultLimits are those of a host that is not told others.
 func defaultLimits() limits {
 	return limits{
 		connections: DefaultConnections,
-		backlog:     1024,
+		backlog:     DefaultHalfOpen,
 		idle:        DefaultIdle,
+		patience:    10 * time.Second,
 	}
 }

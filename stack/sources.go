@@ -4,17 +4,36 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
-// sources counts the TCP connections that are open from each source, over all
-// services, so that one cannot take the room of all others. It is safe for
-// concurrent use, and holds no source that has no connection.
+// sources counts the TCP connections that are open, of all services and of each
+// source, so that one cannot take the room of all others. It is safe for concurrent
+// use, and holds no source that has no connection.
 type sources struct {
 	// limit is how many one source may have; 0 is as many as the services take.
-	limit atomic.Int64
+	// total is how many there may be of all services.
+	limit, total atomic.Int64
 
-	mu   sync.Mutex
-	open map[netip.Prefix]int // guarded by mu
+	mu sync.Mutex
+	// The following are guarded by mu.
+	open  map[netip.Prefix]int
+	seats map[*seat]struct{}
+	// places are those to look for among all connections.
+	places places
+}
+
+func newSources(lim limits) *sources {
+	s := &sources{open: map[netip.Prefix]int{}, seats: map[*seat]struct{}{}}
+	s.setLimits(lim)
+	return s
+}
+
+func (s *sources) setLimits(lim limits) {
+	s.limit.Store(int64(lim.perSource))
+	s.total.Store(int64(lim.all()))
 }
 
 // sourceOf is who counts as one: an IPv4 address, or the /64 of an IPv6 address,
@@ -29,22 +48,53 @@ func sourceOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// take counts one more, unless that is one too many.
-func (s *sources) take(source netip.Prefix) bool {
+// take gives a connection of a listener its place, which another may have to give
+// way for, or says for which reason there is none.
+func (s *sources) take(l *listener, ep tcpip.Endpoint) (*seat, string) {
+	v, gone, reason := s.place(l, ep, sourceOf(remoteAddr(ep)))
+	for _, g := range gone {
+		if g != nil {
+			// Whoever serves it finds out.
+			g.ep.Abort()
+		}
+	}
+	return v, reason
+}
+
+// place finds the place, and those who gave way.
+func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ *seat, gone [2]*seat, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if limit := s.limit.Load(); limit > 0 && int64(s.open[source]) >= limit {
-		return false
+		return nil, gone, DropSourceLimit
 	}
+	if l.held.Load() >= l.limit.Load() {
+		if gone[0] = s.giveWay(&l.places, l, source, l.patience); gone[0] == nil {
+			return nil, gone, DropConnectionLimit
+		}
+	}
+	if int64(len(s.seats)) >= s.total.Load() {
+		if gone[1] = s.giveWay(&s.places, nil, source, l.patience); gone[1] == nil {
+			return nil, gone, DropTotalLimit
+		}
+	}
+	v := &seat{listener: l, ep: ep, source: source, crowd: len(s.seats) >= ample}
+	v.active.Store(int64(time.Since(epoch)))
+	s.seats[v] = struct{}{}
 	s.open[source]++
-	return true
+	l.held.Add(1)
+	return v, gone, ""
 }
 
-// give counts one less.
-func (s *sources) give(source netip.Prefix) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[source]--; s.open[source] <= 0 {
-		delete(s.open, source)
+// give takes a place back, once. s.mu is held.
+func (s *sources) give(v *seat) {
+	if v.given {
+		return
+	}
+	v.given = true
+	delete(s.seats, v)
+	v.listener.held.Add(-1)
+	if s.open[v.source]--; s.open[v.source] <= 0 {
+		delete(s.open, v.source)
 	}
 }

@@ -34,6 +34,7 @@ var (
 // there is something to read.
 type stream struct {
 	ep    tcpip.Endpoint
+	seat  *seat
 	from  string // the client, for the log
 	wq    *waiter.Queue
 	entry waiter.Entry
@@ -51,9 +52,9 @@ type stream struct {
 	source bytes.Reader // what tryWrite hands to netstack, kept to not allocate
 }
 
-// newStream takes over ep, which its caller must not use any more.
-func newStream(ep tcpip.Endpoint, wq *waiter.Queue, idle time.Duration, done <-chan struct{}) *stream {
-	s := &stream{ep: ep, from: remoteOf(ep), wq: wq, idle: idle, done: done, timer: time.NewTimer(idle)}
+// newStream takes over the endpoint of a seat, which its caller must not use any more.
+func newStream(at *seat, wq *waiter.Queue, idle time.Duration, done <-chan struct{}) *stream {
+	s := &stream{ep: at.served, seat: at, from: remoteOf(at.ep), wq: wq, idle: idle, done: done, timer: time.NewTimer(idle)}
 	s.timer.Stop()
 	s.entry, s.ready = waiter.NewChannelEntry(
 		waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp | waiter.EventErr)
@@ -68,6 +69,7 @@ func (s *stream) tryRead(p []byte) (int, error) {
 	n, err := s.readTo(&dst)
 	if n > 0 {
 		s.armed = false
+		s.seat.move(n)
 	}
 	return n, err
 }
@@ -108,6 +110,7 @@ func (s *stream) tryPayload(source tcpip.Payloader) (int, error) {
 	case nil:
 		if n > 0 {
 			s.armed = false
+			s.seat.move(int(n))
 		}
 		return int(n), nil
 	case *tcpip.ErrWouldBlock:

@@ -114,8 +114,8 @@ func TestDiscardStream(t *testing.T) {
 // more refused by a reset, and finds room again after one left.
 func TestConnectionLimit(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, defaultLimits())
 	limit := defaultLimits().connections
+	p := newPair(t, patient(limit, 0))
 	conns := make([]*gonet.TCPConn, limit)
 	var wg sync.WaitGroup
 	for worker := range 8 {

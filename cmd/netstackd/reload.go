@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/config"
+	"netstackd/stack"
 )
 
 // reload reads the configuration again, puts in force what can change while packets
@@ -31,7 +32,9 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 		next, changed = next.KeepOutputs(cfg, changed)
 	}
 	limitMemory(next)
-	h.netstack.SetConnections(next.Connections, next.PerSource)
+	if err := h.netstack.SetLimits(limits(next)); err != nil {
+		log.WithError(err).Error("not all limits are changed")
+	}
 	h.pipeline.reselect(next)
 	if h.pipeline.readers != nil {
 		h.pipeline.readers.SetMost(next.Captures)
@@ -44,4 +47,11 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	}
 	log.WithField("changed", strings.Join(changed, " ")).Info("configuration read again")
 	return next
+}
+
+// limits are what clients of the services may hold.
+func limits(cfg *config.Config) stack.Limits {
+	return stack.Limits{
+		Connections: cfg.Connections, Total: cfg.Total, PerSource: cfg.PerSource, HalfOpen: cfg.HalfOpen, Idle: cfg.IdleTimeout,
+	}
 }

@@ -203,14 +203,12 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		h.pipeline.answerers.web, h.pipeline.answerers.spawner = h.web, h.spawner
 	}
 	host := stack.Config{
-		Link:        chain,
-		Addresses:   cfg.Addresses,
-		Services:    cfg.Services,
-		Connections: cfg.Connections,
-		PerSource:   cfg.PerSource,
-		Idle:        cfg.IdleTimeout,
-		About:       stack.About{Program: "netstackd", Version: version, Components: builtWith()},
-		Log:         log,
+		Link:      chain,
+		Addresses: cfg.Addresses,
+		Services:  cfg.Services,
+		Limits:    limits(cfg),
+		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
+		Log:       log,
 	}
 	if len(cfg.Inject) > 0 {
 		h.injector = faults.New(chain, cfg.Inject, faults.Options{})

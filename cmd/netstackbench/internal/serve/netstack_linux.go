@@ -60,7 +60,7 @@ func Netstack(over Link, kernel netip.Prefix, addresses []netip.Prefix, log logr
 		return err
 	}
 	defer closeLink()
-	host, err := stack.New(stack.Config{Link: ep, Addresses: addresses, Services: services, Connections: 100_000, Log: log})
+	host, err := stack.New(stack.Config{Link: ep, Addresses: addresses, Services: services, Limits: stack.Limits{Connections: 100_000}, Log: log})
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,12 @@ type Config struct {
 	// Connections is how many TCP connections each service has at a time.
 	Connections int
 
+	// Total is how many of those all services have; 0 is twice Connections.
+	Total int
+
+	// HalfOpen is how many connections of each service may be half open.
+	HalfOpen int
+
 	// PerSource is how many of those, of all services, one source has; 0 is no limit.
 	PerSource int
 	// IdleTimeout is how long a service's connection may make no progress.
@@ -134,6 +140,9 @@ const (
 // maxConnections bounds -connections: no more have a port to come from.
 const maxConnections = 1_000_000
 
+// maxHalfOpen bounds -half-open: what SYN cookies are for begins long before that.
+const maxHalfOpen = 65535
+
 // The bounds of -idle-timeout, and the bounds and default of -memory-limit: less than
 // the least leaves the collector no room, and it would do nothing but collect.
 const (
@@ -158,6 +167,7 @@ func defaults() Config {
 		BusyPoll:    50 * time.Microsecond,
 		Services:    stack.ServiceNames(),
 		Connections: stack.DefaultConnections,
+		HalfOpen:    stack.DefaultHalfOpen,
 		IdleTimeout: stack.DefaultIdle,
 		Captures:    DefaultCaptures,
 		MemoryLimit: defaultMemoryLimit,

@@ -130,6 +130,18 @@ func hostSettings() []setting {
 			get:   func(c *Config) []string { return one(strconv.Itoa(c.Connections)) },
 			adopt: func(c, from *Config) { c.Connections = from.Connections },
 		}, {
+			name: "connections-total", takes: "N",
+			help: "TCP connections of all services at a time; 0 is twice -connections (default 0)",
+			set: func(d *draft, s string) (err error) {
+				d.Total, err = strconv.Atoi(s)
+				if err != nil || d.Total < 0 || d.Total > maxConnections {
+					return fmt.Errorf("expected how many TCP connections all services may have, up to %d, or 0 for twice -connections", maxConnections)
+				}
+				return nil
+			},
+			get:   func(c *Config) []string { return one(strconv.Itoa(c.Total)) },
+			adopt: func(c, from *Config) { c.Total = from.Total },
+		}, {
 			name: "connections-per-source", takes: "N",
 			help: "TCP connections of one IPv4 address, or one IPv6 /64, at a time, over all services; 0 is no limit of its own (default 0)",
 			set: func(d *draft, s string) (err error) {
@@ -142,6 +154,18 @@ func hostSettings() []setting {
 			get:   func(c *Config) []string { return one(strconv.Itoa(c.PerSource)) },
 			adopt: func(c, from *Config) { c.PerSource = from.PerSource },
 		}, {
+			name: "half-open", takes: "N",
+			help: "TCP connections of each service that are being opened, beyond which SYN cookies answer (default 1024)",
+			set: func(d *draft, s string) (err error) {
+				d.HalfOpen, err = strconv.Atoi(s)
+				if err != nil || d.HalfOpen < 1 || d.HalfOpen > maxHalfOpen {
+					return fmt.Errorf("expected how many TCP connections of each service may be half open, from 1 to %d", maxHalfOpen)
+				}
+				return nil
+			},
+			get:   func(c *Config) []string { return one(strconv.Itoa(c.HalfOpen)) },
+			adopt: func(c, from *Config) { c.HalfOpen = from.HalfOpen },
+		}, {
 			name: "idle-timeout", takes: "DURATION",
 			help: "reset a connection of a service that makes no progress for so long (default 5m)",
 			set: func(d *draft, s string) (err error) {
@@ -151,7 +175,8 @@ func hostSettings() []setting {
 				}
 				return nil
 			},
-			get: func(c *Config) []string { return one(c.IdleTimeout.String()) },
+			get:   func(c *Config) []string { return one(c.IdleTimeout.String()) },
+			adopt: func(c, from *Config) { c.IdleTimeout = from.IdleTimeout },
 		}, {
 			name: "memory-limit", takes: "SIZE",
 			help: "memory that the Go runtime tries to stay under, as GOMEMLIMIT does, which wins if it is set (default 1GiB)",

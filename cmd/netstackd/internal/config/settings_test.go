@@ -28,6 +28,8 @@ var another = map[string]struct {
 	"services":               {values: []string{"http,echo"}},
 	"connections":            {values: []string{"7"}},
 	"connections-per-source": {values: []string{"8"}},
+	"connections-total":      {values: []string{"9"}},
+	"half-open":              {values: []string{"64"}},
 	"idle-timeout":           {values: []string{"10s"}},
 	"memory-limit":           {values: []string{"128MiB"}},
 	"respond":                {values: []string{"byhand", "172.16.0.2=fifo:/tmp"}},
