@@ -99,6 +99,7 @@ func TestParse(t *testing.T) {
 			TUN: "netstack0", MTU: 1500, Offload: offload, BusyPoll: 50 * time.Microsecond,
 			Services: all, Respond: "netstack", Guard: guard.Mode{On: true}, Contain: true, Connections: 1024,
 			IdleTimeout: 5 * time.Minute, MemoryLimit: 1 << 30, Captures: 16,
+			HalfOpen:    stack.DefaultHalfOpen,
 			TraceFormat: trace.Text, TraceOut: "-", Sample: 1, LogLevel: logrus.InfoLevel,
 		}
 		change(&c)
