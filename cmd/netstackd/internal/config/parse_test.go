@@ -19,6 +19,7 @@ import (
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
 	"netstackd/link"
+	"netstackd/stack"
 )
 
 // strict is the guard that makes every mend but those named.
