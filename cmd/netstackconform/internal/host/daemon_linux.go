@@ -46,7 +46,7 @@ type Daemon struct {
 	log []string // guarded by mu; the last lines
 }
 
-var _ suite.Host = (*Daemon)(nil)
+var _ suite.Offloader = (*Daemon)(nil)
 
 // NewDaemon returns the host of that name: a binary with flags behind those that
 // every daemon gets. A binary that does not know the flags is skipped.
@@ -189,7 +189,13 @@ func (d *Daemon) lastWords() string {
 }
 
 // Send implements suite.Host.
-func (d *Daemon) Send(packet []byte) error { return d.socket.send(packet) }
+func (d *Daemon) Send(packet []byte) error { return d.socket.send(packet, offload{}) }
+
+// SendUnfinished implements suite.Offloader. Where the daemon takes no such
+// packets the kernel finishes them.
+func (d *Daemon) SendUnfinished(packet []byte, segment int) error {
+	return d.socket.send(packet, unfinished(packet, segment))
+}
 
 // Wait implements suite.Host.
 func (d *Daemon) Wait(t time.Duration) { time.Sleep(t) }

@@ -5,6 +5,7 @@
 //
 //   - daemon_linux.go: [Daemon], the netstackd binary with given flags.
 //     packet_linux.go: raw packets to a TUN device's reader, and back.
+//     offload.go: packets on which work was left undone.
 //   - kernel_linux.go: [Kernel], the Linux kernel. services_linux.go: what
 //     listens in it. sysctl_linux.go: how it is set.
 //   - reference.go: [Reference], the host of hooks/byhand: what it answers through

@@ -17,8 +17,8 @@ import (
 const (
 	// mtu of the kernel's device, in bytes: that of netstackd by default.
 	mtu = 1500
-	// infoLen is what stands before each packet on a TUN device with packet
-	// information: flags, and the protocol in network byte order
+	// infoLen is what stands before each packet, and before its virtio-net
+	// header, on a TUN device with packet information: flags, and the protocol in network byte order
 	// (linux/if_tun.h). With it the version that a packet claims is the
 	// kernel's to judge, not the device's.
 	infoLen = 4
@@ -32,7 +32,7 @@ type Kernel struct {
 	services *services
 }
 
-var _ suite.Host = (*Kernel)(nil)
+var _ suite.Offloader = (*Kernel)(nil)
 
 // NewKernel returns it.
 func NewKernel() *Kernel { return &Kernel{fd: -1} }
@@ -71,7 +71,7 @@ func (k *Kernel) open() error {
 	k.fd = fd
 	request, err := unix.NewIfreq(device)
 	if err == nil {
-		request.SetUint16(unix.IFF_TUN)
+		request.SetUint16(unix.IFF_TUN | unix.IFF_VNET_HDR)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err != nil {
@@ -120,17 +120,26 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-func (k *Kernel) receive(buf []byte) ([]byte, error) {
+func (k *Kernel) receive(buf []byte) ([][]byte, error) {
 	n, err := unix.Read(k.fd, buf)
-	if err != nil || n < infoLen {
+	if err != nil || n < infoLen+offloadLen {
 		return nil, err
 	}
-	return buf[infoLen:n], nil
+	var o offload
+	o.decode(buf[infoLen:])
+	return o.finish(buf[infoLen+offloadLen : n]), nil
 }
 
 // Send implements suite.Host.
-func (k *Kernel) Send(packet []byte) error {
-	b := binary.BigEndian.AppendUint16([]byte{0, 0}, protocolOf(packet))
+func (k *Kernel) Send(packet []byte) error { return k.send(packet, offload{}) }
+
+// SendUnfinished implements suite.Offloader.
+func (k *Kernel) SendUnfinished(packet []byte, segment int) error {
+	return k.send(packet, unfinished(packet, segment))
+}
+
+func (k *Kernel) send(packet []byte, o offload) error {
+	b := o.append(binary.BigEndian.AppendUint16([]byte{0, 0}, protocolOf(packet)))
 	if _, err := unix.Write(k.fd, append(b, packet...)); err != nil {
 		return fmt.Errorf("send %d bytes: %w", len(packet), err)
 	}

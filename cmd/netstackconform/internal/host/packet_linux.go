@@ -1,7 +1,6 @@
 package host
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"netstackd/hooks/wire"
 )
 
 // pollInterval is how long a reader may take to see that it is to end.
@@ -22,9 +19,9 @@ type reader struct {
 	done sync.WaitGroup
 }
 
-// read starts one. receive gets a buffer and returns what it read into it, or
-// nil if that was nothing of interest.
-func read(fd int, receive func(buf []byte) ([]byte, error), sink func([]byte)) *reader {
+// read starts one. receive gets a buffer and returns the packets that it read into
+// it, if any were of interest.
+func read(fd int, receive func(buf []byte) ([][]byte, error), sink func([]byte)) *reader {
 	r := &reader{stop: make(chan struct{})}
 	r.done.Go(func() {
 		buf := make([]byte, 1<<17)
@@ -38,13 +35,13 @@ func read(fd int, receive func(buf []byte) ([]byte, error), sink func([]byte)) *
 			if n, err := unix.Poll(ready, int(pollInterval.Milliseconds())); err != nil || n == 0 {
 				continue // interrupted, or nothing
 			}
-			b, err := receive(buf)
+			packets, err := receive(buf)
 			if err != nil {
 				// The device is gone, which shows elsewhere; do not spin on it.
 				time.Sleep(time.Millisecond)
 				continue
 			}
-			if b != nil {
+			for _, b := range packets {
 				sink(slices.Clone(b))
 			}
 		}
@@ -66,14 +63,15 @@ type packetSocket struct {
 
 // openPackets opens one on a device of the calling thread's namespace.
 func openPackets(index int, sink func([]byte)) (*packetSocket, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	// A TUN device has no link-layer header: a raw packet is an IP packet.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
 	// No queueing discipline may reorder, or lose, what is sent.
 	err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
 	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1)
+		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1)
 	}
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: network(unix.ETH_P_ALL), Ifindex: index})
@@ -86,57 +84,28 @@ func openPackets(index int, sink func([]byte)) (*packetSocket, error) {
 	return s, nil
 }
 
-func (s *packetSocket) receive(buf []byte) ([]byte, error) {
-	control := make([]byte, unix.CmsgSpace(auxiliaryLen))
-	n, controlLen, _, from, err := unix.Recvmsg(s.fd, buf, control, unix.MSG_DONTWAIT)
-	if err != nil {
+// receive reads what the daemon wrote. It may have left checksums and cutting to
+// hardware: between it and the kernel there is no wire.
+func (s *packetSocket) receive(buf []byte) ([][]byte, error) {
+	n, from, err := unix.Recvfrom(s.fd, buf, unix.MSG_DONTWAIT)
+	if err != nil || n < offloadLen {
 		return nil, err
 	}
 	if from, ok := from.(*unix.SockaddrLinklayer); ok && from.Pkttype == unix.PACKET_OUTGOING {
 		return nil, nil // the kernel's own, on its way to the daemon
 	}
-	if unfinished(control[:controlLen]) {
-		complete(buf[:n])
-	}
-	return buf[:n], nil
+	var o offload
+	o.decode(buf)
+	return o.finish(buf[offloadLen:n]), nil
 }
 
-// auxiliaryLen is the size of struct tpacket_auxdata (linux/if_packet.h).
-const auxiliaryLen = 20
-
-// unfinished reports whether a packet came with a checksum that its sender left
-// to hardware, as netstackd may: between it and the kernel there is no wire.
-func unfinished(control []byte) bool {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return false
-	}
-	for _, m := range messages {
-		if m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 4 {
-			return binary.NativeEndian.Uint32(m.Data)&unix.TP_STATUS_CSUMNOTREADY != 0
-		}
-	}
-	return false
-}
-
-// complete does what the hardware would: a sum that is wrong before stays wrong.
-func complete(b []byte) {
-	var p wire.Packet
-	p.Decode(b)
-	p.Offload.Partial = true
-	for _, c := range p.Checksums(nil) {
-		if c.Layer == wire.LayerTCP || c.Layer == wire.LayerUDP {
-			binary.BigEndian.PutUint16(b[c.Offset:], p.Complete(c))
-		}
-	}
-}
-
-// send sends a packet. A full queue is waited out.
-func (s *packetSocket) send(packet []byte) error {
+// send sends a packet, with what is left undone on it. A full queue is waited out.
+func (s *packetSocket) send(packet []byte, o offload) error {
 	to := &unix.SockaddrLinklayer{Protocol: network(protocolOf(packet)), Ifindex: s.index}
+	b := append(o.append(nil), packet...)
 	var err error
 	for range 1000 {
-		err = unix.Sendto(s.fd, packet, 0, to)
+		err = unix.Sendto(s.fd, b, 0, to)
 		if !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EAGAIN) {
 			break
 		}

@@ -40,6 +40,11 @@ type Case struct {
 type Step struct {
 	// Send makes the packets, which are sent in a row. Nil sends nothing.
 	Send func(x *Exchange) [][]byte
+	// Unfinished says that the packets are segments and datagrams with partial
+	// checksums, and Segment how many bytes of data a piece has at most if they
+	// are to be cut. Hosts that cannot be given such have no opinion.
+	Unfinished bool
+	Segment    int
 	// Wait is how long after that replies are collected, at least.
 	Wait time.Duration
 	Want Want

@@ -23,6 +23,17 @@ type Host interface {
 	Stop() error
 }
 
+// An Offloader is a Host that can be given packets on which their sender has left
+// work to hardware.
+type Offloader interface {
+	Host
+	// SendUnfinished gives the host a TCP segment or UDP datagram in whose
+	// checksum field the sum of the pseudo-header stands, to be completed, and
+	// which is to be cut into pieces of at most segment bytes of data, if that is
+	// not 0 (virtio 1.2 §5.1.6).
+	SendUnfinished(packet []byte, segment int) error
+}
+
 // A Taciturn is a Host that has no opinion of some packets. Cases are run at it
 // in turn, the slow ones too: it does not really wait.
 type Taciturn interface {

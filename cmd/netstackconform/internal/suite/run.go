@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,6 +144,9 @@ func (r *runner) open(c *Case, front bool) *Exchange {
 // one runs a case.
 func (r *runner) one(x *Exchange, c *Case) (result Result) {
 	defer r.mail.close(x)
+	if r.unable(c) {
+		return Result{Case: c, Status: NoOpinion}
+	}
 	result = Result{Case: c, Status: Pass}
 	sources := map[netip.Addr]bool{}
 	for n := range c.Steps {
@@ -181,7 +185,7 @@ func (r *runner) step(x *Exchange, n int, st *Step, sources map[netip.Addr]bool)
 		if p.Decode(b); p.Src.IsValid() {
 			sources[p.Src] = true
 		}
-		if err := r.host.Send(b); err != nil {
+		if err := r.send(b, st); err != nil {
 			return nil, err
 		}
 	}
@@ -189,6 +193,19 @@ func (r *runner) step(x *Exchange, n int, st *Step, sources map[netip.Addr]bool)
 		r.host.Wait(st.Wait)
 	}
 	return r.collect(x, n, st)
+}
+
+func (r *runner) send(b []byte, st *Step) error {
+	if o, ok := r.host.(Offloader); ok && st.Unfinished {
+		return o.SendUnfinished(b, st.Segment)
+	}
+	return r.host.Send(b)
+}
+
+// unable reports whether a host cannot be given what a case sends.
+func (r *runner) unable(c *Case) bool {
+	_, ok := r.host.(Offloader)
+	return !ok && slices.ContainsFunc(c.Steps, func(st Step) bool { return st.Unfinished })
 }
 
 // account ends a case at a taciturn host, and returns what that says of it.
