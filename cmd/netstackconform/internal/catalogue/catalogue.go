@@ -22,7 +22,7 @@ func groups() []struct {
 		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
 		{"ICMP queries", [][]suite.Case{queries()}},
 		{"UDP", [][]suite.Case{udp(), udpEdges()}},
-		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected()}},
+		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected(), tcpStream(), tcpClose(), tcpWindow(), tcpSACK()}},
 		{"IPv6", [][]suite.Case{ipv6(), extensions()}},
 		{"Neighbour Discovery", [][]suite.Case{neighbour(), neighbourChecks()}},
 		{"Addresses", [][]suite.Case{addresses()}},

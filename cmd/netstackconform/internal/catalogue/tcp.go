@@ -241,6 +241,6 @@ func reoffset(b []byte, words byte) []byte {
 // sumSegment completes the checksum of an IPv4 segment.
 func sumSegment(b []byte) {
 	put16(b, 36, 0)
-	pseudo := append(slices.Clone(b[12:20]), 0, 6, 0, byte(len(b)-20))
+	pseudo := append(slices.Clone(b[12:20]), 0, 6, byte((len(b)-20)>>8), byte(len(b)-20))
 	put16(b, 36, byhandtest.Checksum(pseudo, b[20:]))
 }

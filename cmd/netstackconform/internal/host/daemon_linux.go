@@ -115,7 +115,7 @@ func (d *Daemon) knowsFlags() error {
 func (d *Daemon) launch() error {
 	args := append([]string{
 		"-addr", suite.Prefix4.String(), "-addr", suite.Prefix6.String(), "-host", suite.Near4, "-host", suite.Near6,
-		"-tun", device, "-services", "echo,discard",
+		"-tun", device, "-services", "echo,discard,http",
 	}, d.flags...)
 	d.cmd = exec.Command(d.binary, args...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -59,7 +59,7 @@ func (h *Prediction) Send(packet []byte) error {
 	if to == nil {
 		ports := []uint16{suite.EchoPort, suite.DiscardPort}
 		to = &predictor{host: byhand.NewHost(byhand.Config{
-			Addresses: []netip.Prefix{suite.Prefix4, suite.Prefix6}, TCPPorts: ports, UDPPorts: ports,
+			Addresses: []netip.Prefix{suite.Prefix4, suite.Prefix6}, TCPPorts: append(ports, suite.PagePort), UDPPorts: ports,
 		})}
 		h.to[p.Src] = to
 	}

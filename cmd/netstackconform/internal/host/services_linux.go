@@ -11,8 +11,8 @@ import (
 	"netstackd/cmd/netstackconform/internal/suite"
 )
 
-// services are echo and discard over TCP and UDP, served by the kernel's
-// sockets.
+// services are echo and discard over TCP and UDP, and a page over TCP, served by
+// the kernel's sockets.
 type services struct {
 	closers []io.Closer
 	done    sync.WaitGroup
@@ -28,7 +28,7 @@ func serve() (*services, error) {
 	// A reply has to come from the address that was asked: with a socket for
 	// each address of the host there is no doubt.
 	for _, address := range []string{suite.Host4, suite.Host6} {
-		for _, port := range []int{suite.EchoPort, suite.DiscardPort} {
+		for _, port := range []int{suite.EchoPort, suite.DiscardPort, suite.PagePort} {
 			if err := s.open(address, port); err != nil {
 				return nil, errors.Join(err, s.close())
 			}
@@ -47,7 +47,10 @@ func (s *services) open(address string, port int) error {
 		return err
 	}
 	s.closers = append(s.closers, l)
-	s.done.Go(func() { s.accept(l, port == suite.EchoPort) })
+	s.done.Go(func() { s.accept(l, port) })
+	if port == suite.PagePort {
+		return nil
+	}
 	u, err := config.ListenPacket(context.Background(), "udp", at)
 	if err != nil {
 		return err
@@ -69,7 +72,7 @@ func (s *services) open(address string, port int) error {
 	return nil
 }
 
-func (s *services) accept(l net.Listener, echo bool) {
+func (s *services) accept(l net.Listener, port int) {
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -87,17 +90,33 @@ func (s *services) accept(l net.Listener, echo bool) {
 		s.conns[c] = true
 		s.mu.Unlock()
 		s.done.Go(func() {
-			to := io.Discard
-			if echo {
-				to = c
-			}
 			// It ends when the peer does, or close.
-			_, _ = io.Copy(to, c)
+			switch port {
+			case suite.EchoPort:
+				_, _ = io.Copy(c, c)
+			case suite.PagePort:
+				page(c)
+			default:
+				_, _ = io.Copy(io.Discard, c)
+			}
 			s.mu.Lock()
 			delete(s.conns, c)
 			s.mu.Unlock()
 			_ = c.Close()
 		})
+	}
+}
+
+// page says something to whoever says something, and closes.
+func page(c net.Conn) {
+	if _, err := c.Read(make([]byte, 1024)); err != nil {
+		return
+	}
+	if _, err := io.WriteString(c, "HTTP/1.0 204 No Content\r\n\r\n"); err != nil {
+		return
+	}
+	if t, ok := c.(*net.TCPConn); ok && t.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c)
 	}
 }
 

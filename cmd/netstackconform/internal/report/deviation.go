@@ -60,8 +60,9 @@ func (r *Report) deviation(i int, one suite.Result) []byte {
 	if c.Place != "" {
 		fmt.Fprintf(&b, "- Decided in: `pkg/tcpip/%s`\n", strings.ReplaceAll(c.Place, " ", "`, `"))
 	}
-	fmt.Fprintf(&b, "\n## Reproduce\n\nNIC with %s and %s, forwarding off, TCP and UDP ports %d and %d open. "+
-		"Whole IP packets, in hex:\n\n```\n%s```\n", suite.Prefix4, suite.Prefix6, suite.EchoPort, suite.DiscardPort, hexDump(one.Events))
+	fmt.Fprintf(&b, "\n## Reproduce\n\nNIC with %s and %s, forwarding off, TCP and UDP ports %d (echo) and %d (discard) open, and TCP port %d (a page). "+
+		"Whole IP packets, in hex, > to the host, < from it:\n\n```\n%s```\n",
+		suite.Prefix4, suite.Prefix6, suite.EchoPort, suite.DiscardPort, suite.PagePort, hexDump(one.Events))
 	fmt.Fprintf(&b, "\n## Other hosts on the same packets\n\n")
 	for _, h := range r.Hosts {
 		if h.Host == r.Netstack || h.Skipped != "" {

@@ -21,10 +21,12 @@ var (
 )
 
 // The ports that every host listens on, for TCP and UDP alike: echo (RFC 862)
-// and discard (RFC 863). All others are closed.
+// and discard (RFC 863). On PagePort, over TCP alone, it listens for the request
+// of a page, after which the host is the first to close. All others are closed.
 const (
 	EchoPort    = 7
 	DiscardPort = 9
+	PagePort    = 80
 	ClosedPort  = 4242
 )
 

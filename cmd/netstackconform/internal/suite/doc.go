@@ -7,6 +7,7 @@
 //   - address.go: who has which address.
 //   - exchange.go: [Exchange], one case at one host, and the makers of its packets.
 //   - want.go: [Want], what is due after a step: [Silence], [Reply], [AnyOf] …
+//   - stream.go: [Stream], the bytes of a connection, in whatever segments.
 //   - match.go, match_icmp.go, match_tcp.go: [Match], what a reply must be like.
 //   - host.go: [Host], whom cases are run against.
 //   - run.go: [Run], all cases at one host; collect.go, inbox.go: how a step's
