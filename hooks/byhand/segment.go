@@ -2,6 +2,7 @@ package byhand
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"netstackd/hooks/wire"
 )
@@ -173,8 +174,40 @@ func (h *Host) synAck(p *wire.Packet) []byte {
 	b := h.segment(p, 0, p.TCP.Seq+1, wire.TCPSyn|wire.TCPAck, options)
 	if p.Version == 4 {
 		// For path MTU discovery (RFC 1191 §3).
-		b[6], b[10], b[11] = 0x40, 0, 0
-		binary.BigEndian.PutUint16(b[10:], wire.Checksum(b[:20]))
+		b[6] = 0x40
+		b = returned(p, b)
+		b[10], b[11] = 0, 0
+		binary.BigEndian.PutUint16(b[10:], wire.Checksum(b[:int(b[0]&0xf)*4]))
+	}
+	return b
+}
+
+// returned sends an answer back by the source route by which its request came, if
+// it came by one (RFC 9293 §3.9.2.1). The header's checksum is then to be made.
+func returned(p *wire.Packet, b []byte) []byte {
+	routes, _ := onceOnly(p)
+	for at := 20; at < p.IPv4.HeaderLen && routes == 1; {
+		o, ok := p.Option(at)
+		if !ok || o.Type == wire.OptionEnd {
+			break
+		}
+		if o.Type == wire.OptionLooseSourceRoute || o.Type == wire.OptionStrictSourceRoute {
+			route := slices.Clone(p.Bytes[o.Offset : o.Offset+o.Len])
+			to, ok := reverseRoute(route, p.Src)
+			if !ok {
+				break
+			}
+			for len(route)%4 != 0 {
+				route = append(route, wire.OptionEnd)
+			}
+			hop := to.As4()
+			copy(b[16:], hop[:])
+			b = slices.Insert(b, 20, route...)
+			b[0] = 4<<4 | byte(5+len(route)/4)
+			binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+			break
+		}
+		at += o.Len
 	}
 	return b
 }

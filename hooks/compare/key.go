@@ -50,7 +50,8 @@ func formOf(p *wire.Packet) byhand.Form {
 
 // segment returns the key of a segment that the host sends, or would.
 func segment(form byhand.Form, p *wire.Packet) dataKey {
-	k := key{form: form, peer: p.Dst, local: p.Src, word: uint32(p.TCP.SrcPort)<<16 | uint32(p.TCP.DstPort)}
+	// With a source route the peer is where the route ends.
+	k := key{form: form, peer: p.FinalDst(), local: p.Src, word: uint32(p.TCP.SrcPort)<<16 | uint32(p.TCP.DstPort)}
 	if form == byhand.SynAck {
 		return dataKey{k, uint64(p.TCP.Ack)}
 	}

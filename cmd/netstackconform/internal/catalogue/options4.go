@@ -45,6 +45,29 @@ func recorded(slots int) suite.Match {
 	})
 }
 
+// Source route options (RFC 791 §3.1).
+const loose, strict = 131, 137
+
+// route is a source route of one address, padded: completed, if the pointer is 8,
+// and still to go if it is 4.
+func route(kind byte, address string, pointer byte) []byte {
+	return append(append([]byte{kind, 7, pointer}, netip.MustParseAddr(address).AsSlice()...), 0)
+}
+
+// byWayOf fits a packet that goes back to the case by the way that it came.
+func byWayOf(kind byte) suite.Match {
+	return suite.That("by the way it came", func(x *suite.Exchange, p *wire.Packet) string {
+		want := route(kind, x.Peer4, 4)
+		switch o := p.Bytes[20:p.IPv4.HeaderLen]; {
+		case !bytes.Equal(o, want):
+			return fmt.Sprintf("its options are %x, not %x", o, want)
+		case p.Dst != netip.MustParseAddr(x.Via4):
+			return fmt.Sprintf("it goes to %s, not to %s", p.Dst, x.Via4)
+		}
+		return ""
+	})
+}
+
 func options4() []suite.Case {
 	return []suite.Case{
 		{
@@ -117,20 +140,14 @@ func options4() []suite.Case {
 			ID: "loose-source-route", Title: "a source route is reversed",
 			Requirement: suite.Must, RFC: "RFC 1122 §3.2.2.6",
 			Place: "network/ipv4/ipv4.go processIPOptions",
-			Steps: ask(withOptions(131, 7, 8, 172, 16, 253, 1, 0), suite.Reply(
-				suite.That("an echo reply by the way it came", func(x *suite.Exchange, p *wire.Packet) string {
-					peer := netip.MustParseAddr(x.Peer4).As4()
-					want := []byte{131, 7, 4, peer[0], peer[1], peer[2], peer[3], 0}
-					switch o := p.Bytes[20:p.IPv4.HeaderLen]; {
-					case p.Upper != wire.LayerICMPv4 || p.ICMP.Type != wire.ICMPv4EchoReply:
-						return "not an echo reply"
-					case !bytes.Equal(o, want):
-						return fmt.Sprintf("the reply's options are %x, not %x", o, want)
-					case p.Dst != netip.AddrFrom4([4]byte{172, 16, 253, 1}):
-						return fmt.Sprintf("it goes to %s, not to 172.16.253.1", p.Dst)
-					}
-					return ""
-				}))),
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				return x.Ping4(byhandtest.IPv4{Options: route(loose, x.Via4, 8)}, 16)
+			}), suite.Reply(suite.That("an echo reply", func(x *suite.Exchange, p *wire.Packet) string {
+				if p.Upper != wire.LayerICMPv4 || p.ICMP.Type != wire.ICMPv4EchoReply {
+					return "not an echo reply"
+				}
+				return ""
+			}), byWayOf(loose))),
 		},
 		{
 			// The values from 1 on are reserved (§2.1), and the option is for

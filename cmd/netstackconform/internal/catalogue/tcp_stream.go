@@ -23,7 +23,7 @@ func families() []family {
 		}, 536, ""},
 		{"6", ", over IPv6", func(f func(x *suite.Exchange) byhandtest.TCP) send {
 			return one(func(x *suite.Exchange) []byte { return x.TCP6(f(x)) })
-		}, 1220, "transport/tcp/connect.go newHandshake"},
+		}, 1220, "header/tcp.go ParseSynOptions"},
 	}
 }
 

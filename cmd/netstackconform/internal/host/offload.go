@@ -65,9 +65,6 @@ func unfinished(packet []byte, size int) (o offload) {
 	default:
 		o.kind = cutTCPv4
 	}
-	if p.Upper == wire.LayerTCP && p.TCP.Flags&wire.TCPCwr != 0 {
-		o.kind |= cutECN
-	}
 	return o
 }
 

@@ -42,8 +42,9 @@ const (
 )
 
 // peers are the addresses that case i, from 0, has at the far end, when it is
-// tried for the nth time, from 0.
-func peers(i, try int) (v4, v6 string) {
+// tried for the nth time, from 0, and one beyond, by which it may have come.
+func peers(i, try int) (v4, v6, via4 string) {
 	i += 1 + try%MaxTries*MaxCases
-	return fmt.Sprintf("172.16.%d.%d", 1+i/250, 1+i%250), fmt.Sprintf("fd00:172::1:%x", i)
+	host := fmt.Sprintf("%d.%d", 1+i/250, 1+i%250)
+	return "172.16." + host, fmt.Sprintf("fd00:172::1:%x", i), "10.1." + host
 }

@@ -12,6 +12,9 @@ import (
 type Exchange struct {
 	// Peer4 and Peer6 are the case's own addresses.
 	Peer4, Peer6 string
+	// Via4 is an address beyond the link that is the case's alone, for a source
+	// route.
+	Via4 string
 	// Port is its source port, and ID its identifier.
 	Port, ID uint16
 

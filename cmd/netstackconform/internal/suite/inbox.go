@@ -36,10 +36,10 @@ func newMail() *mail {
 // open begins an exchange.
 func (m *mail) open(i, try int, front bool) *Exchange {
 	x := &Exchange{inbox: make(chan item, inboxLen), Port: uint16(20000 + i), ID: uint16(1 + i)}
-	x.Peer4, x.Peer6 = peers(i, try)
+	x.Peer4, x.Peer6, x.Via4 = peers(i, try)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.byPeer[netip.MustParseAddr(x.Peer4)], m.byPeer[netip.MustParseAddr(x.Peer6)] = x, x
+	m.assign(x, x)
 	if front {
 		m.front = x
 	}
@@ -51,9 +51,17 @@ func (m *mail) open(i, try int, front bool) *Exchange {
 func (m *mail) close(x *Exchange) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.byPeer[netip.MustParseAddr(x.Peer4)], m.byPeer[netip.MustParseAddr(x.Peer6)] = nil, nil
+	m.assign(x, nil)
 	if m.front == x {
 		m.front = nil
+	}
+}
+
+// assign gives what goes to the addresses of an exchange to another. The caller
+// holds mu.
+func (m *mail) assign(x, to *Exchange) {
+	for _, a := range []string{x.Peer4, x.Peer6, x.Via4} {
+		m.byPeer[netip.MustParseAddr(a)] = to
 	}
 }
 
