@@ -11,6 +11,7 @@ import (
 const (
 	codeProtocolUnreachable = 2 // destination unreachable, ICMPv4
 	codePortUnreachable     = 3 // destination unreachable, ICMPv4
+	codeRouteFailed         = 5 // destination unreachable, ICMPv4
 	codePortUnreachable6    = 4 // destination unreachable, ICMPv6
 	codeReassembly          = 1 // time exceeded, of either family
 	codeErroneousField      = 0 // parameter problem, ICMPv6

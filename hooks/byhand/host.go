@@ -25,7 +25,8 @@ type Config struct {
 type Host struct {
 	addrs              addresses
 	tcpPorts, udpPorts *ports
-	flows              *flows // if tcpPorts is not nil
+	flows              *flows    // if tcpPorts is not nil
+	now                time.Time // of the packet that is judged
 	// spare are replies that came back, to build others in.
 	spare  [][]byte
 	inward Reassembler
@@ -91,6 +92,7 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr P
 	if h.passes(p, checks) {
 		return pr
 	}
+	h.now = now
 	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
@@ -129,6 +131,9 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr P
 	}
 	if reportable(p.Problem) {
 		return h.badShape(p)
+	}
+	if routedOn(p) {
+		return h.routeFailed(p)
 	}
 	if p.Fragment.IsFragment() {
 		return h.fragment(p, now)

@@ -3,6 +3,7 @@ package byhand
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"netstackd/hooks/wire"
 )
@@ -41,7 +42,7 @@ func (h *Host) replyOptions(p *wire.Packet) (replyOptions, bool) {
 			sound = ok && sound
 			r.bytes = append(r.bytes, raw...)
 		case wire.OptionTimestamp:
-			ok := recordTimestamp(raw, self)
+			ok := recordTimestamp(raw, self, h.now)
 			if !ok && sound {
 				r.full = noRoomForTimestamp(o.Offset, raw)
 			}
@@ -146,9 +147,9 @@ const (
 	timestampsPrespecified = 3
 )
 
-// recordTimestamp enters self into a timestamp option. The time itself is left
-// 0: nobody can predict it.
-func recordTimestamp(o []byte, self netip.Addr) bool {
+// recordTimestamp enters self and the time into a timestamp option: milliseconds
+// since midnight UT (RFC 791 §3.1), which another host's need not be.
+func recordTimestamp(o []byte, self netip.Addr, now time.Time) bool {
 	if len(o) < 4 || o[2] < 5 {
 		return false
 	}
@@ -181,9 +182,32 @@ func recordTimestamp(o []byte, self netip.Addr) bool {
 			return true
 		}
 	}
-	binary.BigEndian.PutUint32(o[at+slot-4:], 0)
+	midnight := now.UTC().Truncate(24 * time.Hour)
+	binary.BigEndian.PutUint32(o[at+slot-4:], uint32(now.Sub(midnight).Milliseconds()))
 	o[2] += byte(slot)
 	return true
+}
+
+// routedOn reports whether a datagram has a source route that is not completed: this
+// host is on the way, and not where it ends (RFC 1122 §3.2.1.8 (c)). What several
+// routes mean is each host's own affair.
+func routedOn(p *wire.Packet) bool {
+	if p.Version != 4 || !p.IPv4.HasOptions() {
+		return false
+	}
+	routes, _ := onceOnly(p)
+	for at := 20; at < p.IPv4.HeaderLen && routes == 1; {
+		o, ok := p.Option(at)
+		if !ok || o.Type == wire.OptionEnd {
+			break
+		}
+		if o.Type == wire.OptionLooseSourceRoute || o.Type == wire.OptionStrictSourceRoute {
+			pointer := int(p.Bytes[o.Offset+2])
+			return o.Len >= 7 && o.Len%4 == 3 && pointer >= 4 && pointer <= o.Len-3 && pointer%4 == 0
+		}
+		at += o.Len
+	}
+	return false
 }
 
 // reverseRoute turns a completed source route around and returns where the

@@ -3,19 +3,23 @@ package byhand_test
 import (
 	"encoding/hex"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
 )
 
 // TestOptions gives the options of a request, in hexadecimal, and those of its
 // reply. The host is 172.16.0.2, ac100002; the peer is 172.16.0.1, ac100001.
 func TestOptions(t *testing.T) {
+	const noon = "02932e00" // the time of the request, in milliseconds
 	for _, test := range []struct {
 		name, request, reply string
 		to                   string // where the reply goes first; empty: the peer
 		pointer              byte   // that of a parameter problem, instead of a reply
+		code                 byte   // that of a destination unreachable, instead of a reply
 		want                 verdict
 	}{
 		{name: "no-operation and padding", request: "0101010000000000", want: must},
@@ -33,10 +37,10 @@ func TestOptions(t *testing.T) {
 		{name: "record route twice", request: "0707040000000007070400000000" + "0000",
 			reply: "070708ac100002070708ac100002" + "0000", want: may},
 
-		{name: "timestamps alone", request: "4408050000000000", reply: "4408090000000000", want: must},
-		{name: "timestamps alone, second", request: "440c09000a0b0c0d00000000", reply: "440c0d000a0b0c0d00000000", want: must},
-		{name: "timestamps and addresses", request: "440c05010000000000000000", reply: "440c0d01ac10000200000000", want: must},
-		{name: "timestamp of a prespecified host, us", request: "440c0503ac10000200000000", reply: "440c0d03ac10000200000000", want: must},
+		{name: "timestamps alone", request: "4408050000000000", reply: "44080900" + noon, want: must},
+		{name: "timestamps alone, second", request: "440c09000a0b0c0d00000000", reply: "440c0d000a0b0c0d" + noon, want: must},
+		{name: "timestamps and addresses", request: "440c05010000000000000000", reply: "440c0d01ac100002" + noon, want: must},
+		{name: "timestamp of a prespecified host, us", request: "440c0503ac10000200000000", reply: "440c0d03ac100002" + noon, want: must},
 		{name: "timestamp of a prespecified host, another", request: "440c0503ac10000900000000", reply: "440c0503ac10000900000000", want: must},
 		{name: "timestamps full", request: "4408090000000001", reply: "4408091000000001", want: must},
 		{name: "timestamps full, prespecified", request: "440c0d03ac10000900000001", reply: "440c0d03ac10000900000001", want: must},
@@ -48,13 +52,15 @@ func TestOptions(t *testing.T) {
 		{name: "timestamp, unknown flag", request: "4408050200000000", reply: "4408050200000000", want: may},
 		{name: "timestamp of three bytes", request: "44030500", reply: "44030500", want: may},
 		{name: "timestamp twice", request: "44080500000000004408050000000000",
-			reply: "44080900000000004408090000000000", want: may},
+			reply: "44080900" + noon + "44080900" + noon, want: may},
 
 		{name: "loose source route, completed", request: "830b0c0a0000010a000002" + "00",
 			reply: "830b040a000001ac100001" + "00", to: "10.0.0.2", want: must},
 		{name: "strict source route, one hop", request: "8907080a000001" + "00",
 			reply: "890704ac100001" + "00", to: "10.0.0.1", want: must},
-		{name: "source route, not completed", request: "830b080a0000010a000002" + "00", want: may},
+		{name: "source route, not completed", request: "830b080a0000010a000002" + "00", want: free(byhand.ReasonSourceRoute), code: 5},
+		{name: "strict source route, not begun", request: "8907040a000001" + "00", want: free(byhand.ReasonSourceRoute), code: 5},
+		{name: "source route, pointer amid an address", request: "830b060a0000010a000002" + "00", want: may},
 		{name: "source route, half an address", request: "830a0b0a0000010a0000" + "0000", want: may},
 		{name: "source route without a hop", request: "83030400", want: may},
 		{name: "two source routes", request: "8307080a000001" + "8907080a000002" + "0000", want: may},
@@ -68,11 +74,11 @@ func TestOptions(t *testing.T) {
 		{name: "router alert of the wrong length", request: "94030001", want: may},
 
 		{name: "several", request: "01" + "07070400000000" + "5e04aabb" + "4408050000000000",
-			reply: "070708ac100002" + "4408090000000000" + "00", want: must},
+			reply: "070708ac100002" + "44080900" + noon + "00", want: must},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			request := request4(peer4, host4, bits(t, test.request)...)
-			got := inbound(newHost(), request, epoch)
+			got := inbound(newHost(), request, epoch.Truncate(24*time.Hour).Add(12*time.Hour))
 			if diff := cmp.Diff(test.want, verdictOf(got)); diff != "" {
 				t.Error(diff)
 			}
@@ -83,6 +89,12 @@ func TestOptions(t *testing.T) {
 			if test.pointer != 0 {
 				if reply.ICMP.Type != 12 || reply.Data()[4] != test.pointer {
 					t.Errorf("reply %x, want a parameter problem at %d", got.Reply, test.pointer)
+				}
+				return
+			}
+			if test.code != 0 {
+				if reply.ICMP.Type != 3 || reply.ICMP.Code != test.code {
+					t.Errorf("reply %x, want unreachable, code %d", got.Reply, test.code)
 				}
 				return
 			}

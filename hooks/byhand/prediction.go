@@ -95,6 +95,7 @@ const (
 	ReasonReassemblyTooLong    = "reassembly-too-long"
 	ReasonReassemblyTimeout    = "reassembly-timeout"
 	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
+	ReasonSourceRoute          = "source-route"
 	ReasonRoutingHeader        = "routing-header"
 	ReasonMisplacedExtension   = "misplaced-extension-header"
 	ReasonUnspecifiedRequester = "unspecified-source"
@@ -122,6 +123,7 @@ func DropReasons() map[string]string {
 		ReasonReassemblyTooLong:    "the fragments would make more than 65,535 bytes (RFC 791 §3.1, RFC 8200 §4.5)",
 		ReasonReassemblyTimeout:    "the rest of the datagram did not come in time (RFC 1122 §3.3.2, RFC 8200 §4.5)",
 		ReasonUnknownIPv6Option:    "an unknown IPv6 option says to discard (RFC 8200 §4.2)",
+		ReasonSourceRoute:          "a source route leads on from here, and the host forwards nothing (RFC 1122 §3.3.5)",
 		ReasonRoutingHeader:        "a routing header has segments left (RFC 8200 §4.4, RFC 5095 §3)",
 		ReasonMisplacedExtension:   "a hop-by-hop header is not the first (RFC 8200 §4.1)",
 		ReasonClosedPort:           "nobody listens on the port (RFC 1122 §4.1.3.1, RFC 4443 §3.1, RFC 9293 §3.10.7.1)",

@@ -1,6 +1,7 @@
 package byhand_test
 
 import (
+	"encoding/hex"
 	"fmt"
 	"testing"
 
@@ -229,5 +230,31 @@ func BenchmarkInbound(b *testing.B) {
 				h.Inbound(&p, checks, epoch)
 			}
 		})
+	}
+}
+
+// TestSynAckReturns wants the answer to a SYN that came by a source route to go
+// back by it (RFC 9293 §3.9.2.1), with a checksum over where that ends.
+func TestSynAckReturns(t *testing.T) {
+	segment := bt.TCP{SrcPort: 4000, DstPort: 7, Seq: 1000, Flags: bt.Syn}.Packet(peer4, host4)[20:]
+	for _, test := range []struct{ options, reply, to string }{
+		{"01010100", "", peer4},
+		{"830b0c0a0000010a00000200", "830b040a000001ac10000100", "10.0.0.2"},
+		{"018907080a000001", "890704ac10000100", "10.0.0.1"},
+		{"8307080a0000018907080a0000020000", "", peer4},
+	} {
+		p := inbound(servingHost(), bt.IPv4{Src: peer4, Dst: host4, Protocol: 6, Options: bits(t, test.options)}.Packet(segment), epoch)
+		var reply wire.Packet
+		if p.Form != byhand.SynAck || !reply.Decode(p.Reply) {
+			t.Fatalf("%s: %v, reply %x", test.options, verdictOf(p), p.Reply)
+		}
+		if got := hex.EncodeToString(p.Reply[20:reply.IPv4.HeaderLen]); got != test.reply || reply.Dst.String() != test.to {
+			t.Errorf("%s: back by %s to %v, want %s to %s", test.options, got, reply.Dst, test.reply, test.to)
+		}
+		for _, c := range reply.Checksums(nil) {
+			if c.Verdict != wire.OK {
+				t.Errorf("%s: the %s checksum is %s", test.options, c.Layer, c.Verdict)
+			}
+		}
 	}
 }

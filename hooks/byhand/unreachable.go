@@ -150,3 +150,15 @@ func (h *Host) cutShort(p *wire.Packet, now time.Time) Prediction {
 	return h.report(p, errorMessage{type6ParameterProblem, codeChainCut, 0},
 		rule{ReasonHeaderChainCut, "RFC 8200 §4.5", Should})
 }
+
+// routeFailed judges a datagram that a source route leads on from here. This host
+// forwards none, and says so; another may, by the link that it came from (RFC 1122
+// §3.3.5).
+func (h *Host) routeFailed(p *wire.Packet) Prediction {
+	pr := h.report(p, errorMessage{kind: type4Unreachable, code: codeRouteFailed},
+		rule{ReasonSourceRoute, "RFC 1122 §3.3.5", Should})
+	if pr.Expect == MustReply {
+		pr.Expect, pr.Requirement = MayReply, May
+	}
+	return pr
+}

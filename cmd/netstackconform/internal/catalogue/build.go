@@ -93,7 +93,12 @@ func zeroLengthSum(x *suite.Exchange, datagram []byte) uint16 {
 
 // sum6 is the checksum of what a protocol sends from the case to the host.
 func sum6(x *suite.Exchange, protocol byte, data []byte) uint16 {
-	pseudo := append(netip.MustParseAddr(x.Peer6).AsSlice(), suite.Prefix6.Addr().AsSlice()...)
+	return sumBetween(x.Peer6, suite.Host6, protocol, data)
+}
+
+// sumBetween is the checksum of what goes between two addresses.
+func sumBetween(src, dst string, protocol byte, data []byte) uint16 {
+	pseudo := append(netip.MustParseAddr(src).AsSlice(), netip.MustParseAddr(dst).AsSlice()...)
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(data)))
 	return byhandtest.Checksum(append(pseudo, 0, 0, 0, protocol), data)
 }

@@ -16,16 +16,16 @@ func groups() []struct {
 		cases [][]suite.Case
 	}{
 		{"IPv4 header", [][]suite.Case{header4()}},
-		{"IPv4 options", [][]suite.Case{options4(), options4Edges()}},
-		{"Fragments", [][]suite.Case{fragments(), fragments4(), ecn()}},
+		{"IPv4 options", [][]suite.Case{options4(), options4Edges(), options4Routes()}},
+		{"Fragments", [][]suite.Case{fragments(), fragments4(), fragments6(), ecn()}},
 		{"ICMP echo", [][]suite.Case{echo()}},
 		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
-		{"ICMP queries", [][]suite.Case{queries()}},
-		{"UDP", [][]suite.Case{udp(), udpEdges()}},
+		{"ICMP queries", [][]suite.Case{queries(), queries4()}},
+		{"UDP", [][]suite.Case{udp(), udpEdges(), udpTrim()}},
 		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected(), tcpStream(), tcpClose(), tcpWindow(), tcpSACK(), tcpErrors()}},
 		{"Offload", [][]suite.Case{offload()}},
-		{"IPv6", [][]suite.Case{ipv6(), extensions()}},
-		{"Neighbour Discovery", [][]suite.Case{neighbour(), neighbourChecks()}},
+		{"IPv6", [][]suite.Case{ipv6(), extensions(), errors6()}},
+		{"Neighbour Discovery", [][]suite.Case{neighbour(), neighbourChecks(), neighbourOthers()}},
 		{"Addresses", [][]suite.Case{addresses()}},
 	}
 }

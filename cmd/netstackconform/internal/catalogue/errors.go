@@ -92,9 +92,9 @@ func icmpErrors() []suite.Case {
 				suite.Reply(suite.Error(suite.Unreachable6, 4))),
 		},
 		{
-			// "Every ICMPv6 error message MUST include as much of the IPv6
-			// offending (invoking) packet as possible without making the error
-			// message packet exceed the minimum IPv6 MTU."
+			// "Every ICMPv6 error message (type < 128) MUST include as much of the
+			// IPv6 offending (invoking) packet ... as possible without making the
+			// error message packet exceed the minimum IPv6 MTU".
 			ID: "error6-length", Title: "an error about a long packet has 1,280 bytes",
 			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
 			Steps: ask(one(func(x *suite.Exchange) []byte { return x.UDP6(suite.ClosedPort, 1400) }),

@@ -143,8 +143,8 @@ func extensions() []suite.Case {
 			Steps: ask(edit(cut(ping6(byhandtest.IPv6{}, 64), []int{24}), func(b []byte) { b[41], b[43] = 0xff, b[43]|6 }), pong()),
 		},
 		{
-			// "A host that receives an IPv6 'atomic fragment' MUST process it in
-			// isolation": the fragments around it are another packet still.
+			// It is to be processed "in isolation from any other packets/fragments":
+			// the fragments around it are another packet still.
 			ID: "fragments6-atomic-amid", Title: "an atomic fragment does not disturb fragments with its identification",
 			Requirement: suite.Must, RFC: "RFC 6946 §4",
 			Steps: ask(func(x *suite.Exchange) [][]byte {

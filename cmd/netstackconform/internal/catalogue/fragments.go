@@ -79,8 +79,8 @@ func fragments() []suite.Case {
 			Steps: ask(cut(whole6, []int{24, 48}, 2, 0, 1), pong()),
 		},
 		{
-			// "... the entire datagram (as well as any constituent fragments)
-			// MUST be silently discarded."
+			// "... the entire datagram (and any constituent fragments, including
+			// those not yet received) MUST be silently discarded."
 			ID: "fragments6-overlap", Title: "fragments that overlap are silently discarded, all",
 			Requirement: suite.Must, RFC: "RFC 5722 §4",
 			Steps: ask(pieces(whole6, piece{0, 32, true}, piece{24, 24, true}, piece{48, 24, false}), suite.Silence()),

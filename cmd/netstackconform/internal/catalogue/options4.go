@@ -76,8 +76,8 @@ func options4() []suite.Case {
 			Steps: ask(withOptions(1, 1, 1, 0), pong()),
 		},
 		{
-			// "The IP and transport layers MUST each interpret those IP options
-			// that they understand and silently ignore the others."
+			// "The IP and transport layer MUST each interpret those IP options that
+			// they understand and silently ignore the others."
 			ID: "option-unknown", Title: "an unknown option is ignored",
 			Requirement: suite.Must, RFC: "RFC 1122 §3.2.1.8",
 			Steps: ask(withOptions(0x5e, 4, 0xaa, 0xbb), pong()),
@@ -106,8 +106,8 @@ func options4() []suite.Case {
 		},
 		{
 			// "If a Record Route and/or Time Stamp option is received in an ICMP
-			// Echo Request, this option SHOULD be updated to include the current
-			// host and included in the IP header of the Echo Reply message,
+			// Echo Request, this option ... SHOULD be updated to include the
+			// current host and included in the IP header of the Echo Reply message,
 			// without 'truncation'."
 			ID: "record-route", Title: "a route is recorded and returned",
 			Requirement: suite.Should, RFC: "RFC 1122 §3.2.2.6",
@@ -150,8 +150,8 @@ func options4() []suite.Case {
 			}), byWayOf(loose))),
 		},
 		{
-			// The values from 1 on are reserved (§2.1), and the option is for
-			// routers: a host ignores it, whatever its value.
+			// "Hosts shall ignore this option. ... Unrecognized value fields shall be
+			// silently ignored." The values from 1 on are reserved (§2.1).
 			ID: "router-alert-value", Title: "a router alert of an unknown value is ignored",
 			Requirement: suite.Must, RFC: "RFC 2113 §2.2",
 			Place: "network/ipv4/ipv4.go handleRouterAlert",

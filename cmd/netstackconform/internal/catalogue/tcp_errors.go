@@ -217,10 +217,10 @@ func tcpErrors() []suite.Case {
 				}))),
 		},
 		{
-			// "TCP Options ... MUST be supported ... on any octet boundary"
-			// (MUST-64).
+			// "... receivers MUST be prepared to process options even if they do
+			// not begin on a word boundary (MUST-64)."
 			ID: "tcp-option-unaligned", Title: "an option may begin at any byte",
-			Requirement: suite.Must, RFC: "RFC 9293 §3.1",
+			Requirement: suite.Must, RFC: "RFC 9293 §3.2",
 			Steps: ask(segment4(byhandtest.TCP{DstPort: port, Flags: syn, Seq: isn,
 				Options: []byte{1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 0}}),
 				suite.Reply(suite.Segment(syn|ack), suite.AckNumber(isn+1), echoed(9))),

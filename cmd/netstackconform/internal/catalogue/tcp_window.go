@@ -54,8 +54,8 @@ func tcpWindow() []suite.Case {
 	}
 	return []suite.Case{
 		{
-			// "SND.UNA < SEG.ACK" and so on: what is sent is within SND.UNA +
-			// SND.WND (§3.4). The window opens when it is told.
+			// What is sent is before SND.UNA + SND.WND (§3.4). The window opens when
+			// the host is told.
 			ID: "tcp-window-0", Title: "nothing is sent into a window of 0, until it opens",
 			Requirement: suite.Must, RFC: "RFC 9293 §3.8.6",
 			Steps: append(opened(0),
@@ -101,8 +101,8 @@ func tcpWindow() []suite.Case {
 				suite.Step{Send: segment4(to(echo, ack, isn+1, 777)), Want: suite.Reply(suite.Segment(rst), suite.Seq(777))}),
 		},
 		{
-			// "... only one byte in the window" and the like: a RST at the right
-			// edge is within it no more.
+			// "If the RST bit is set and the sequence number is outside the current
+			// receive window, silently drop the segment."
 			ID: "tcp-rst-behind-window", Title: "a RST far beyond the window changes nothing",
 			Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 			Steps: append(connect(echo),

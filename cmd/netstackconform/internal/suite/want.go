@@ -100,6 +100,20 @@ func AnyOf(wants ...Want) Want {
 	return w
 }
 
+// Forwarded wants one packet that the host has only passed on, and so is not from
+// an address of its own.
+func Forwarded(text string, check func(x *Exchange, p *wire.Packet) string) Want {
+	return Want{Text: text, judge: func(x *Exchange, got []*wire.Packet) string {
+		switch {
+		case len(got) == 0:
+			return "silence"
+		case len(got) > 1:
+			return "came: " + describeAll(got)
+		}
+		return check(x, got[0])
+	}}
+}
+
 // own are the addresses that a reply may come from (RFC 1122 §3.2.1.3).
 var own = map[netip.Addr]bool{Prefix4.Addr(): true, Prefix6.Addr(): true}
 
