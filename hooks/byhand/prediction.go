@@ -95,7 +95,7 @@ const (
 	ReasonReassemblyTooLong    = "reassembly-too-long"
 	ReasonReassemblyTimeout    = "reassembly-timeout"
 	ReasonUnknownIPv6Option    = "unknown-ipv6-option"
-	ReasonSourceRoute          = "source-route"
+	ReasonSourceRoute          = "source-route-incomplete"
 	ReasonRoutingHeader        = "routing-header"
 	ReasonMisplacedExtension   = "misplaced-extension-header"
 	ReasonUnspecifiedRequester = "unspecified-source"

@@ -55,7 +55,7 @@ func queries4() []suite.Case {
 			// It is from who is no gateway: "A Redirect message SHOULD be silently
 			// discarded if ... the source of the Redirect is not the current
 			// first-hop gateway for the specified destination".
-			ID: "redirect", Title: "nothing is said to a redirect, and pings go on",
+			ID: "redirect-unasked", Title: "nothing is said to a redirect, and pings go on",
 			Requirement: suite.Should, RFC: "RFC 1122 §3.2.2.2",
 			Steps: []suite.Step{
 				{Send: one(func(x *suite.Exchange) []byte {
