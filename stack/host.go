@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sirupsen/logrus"
 	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -188,7 +187,7 @@ func (h *Host) accept(s *service) {
 // serve serves one connection to its end.
 func (h *Host) serve(s *service, at *seat, wq *waiter.Queue) {
 	defer at.release()
-	conn := newStream(at, wq, time.Duration(s.listener.idle.Load()), h.done)
+	conn := newStream(at, wq, at.idle, h.done)
 	err := s.stream(conn)
 	if errors.Is(err, errIdle) {
 		s.listener.idled.Add(1)

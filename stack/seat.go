@@ -35,8 +35,10 @@ type seat struct {
 	// served is the endpoint for whom next has given the seat.
 	served tcpip.Endpoint
 	source netip.Prefix
-	// crowd says that there were many when it came.
+	// crowd says that there were many when it came; idle is how long it may make no
+	// progress at all.
 	crowd bool
+	idle  time.Duration
 
 	// moved counts bytes since the last progress, which was at active, in nanoseconds
 	// from epoch.

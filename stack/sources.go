@@ -78,7 +78,7 @@ func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ 
 			return nil, gone, DropTotalLimit
 		}
 	}
-	v := &seat{listener: l, ep: ep, source: source, crowd: len(s.seats) >= ample}
+	v := &seat{listener: l, ep: ep, source: source, crowd: len(s.seats) >= ample, idle: time.Duration(l.idle.Load())}
 	v.active.Store(int64(time.Since(epoch)))
 	s.seats[v] = struct{}{}
 	s.open[source]++
