@@ -17,14 +17,37 @@ RACEFLAGS ?=
 CONFORMFLAGS ?=
 
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
-# Release builds need no C compiler, at build time or at run time.
-BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
+# Builds need no C compiler, at build time or at run time, and hold nothing of where or
+# when they were made.
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+# The same without symbols for debuggers; a stack still has its names.
+RELEASE := CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Where `make install` puts things. The configuration that is there already stays.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+# Where packages are made.
+OUT ?= bin
+# What is installed of the program itself, and what `make deb` and `make release` build for.
+BINARY ?= bin/netstackd
+ARCH ?= $(shell go env GOARCH)
+ARCHES ?= amd64 arm64
+
+# The time that packages bear (https://reproducible-builds.org/specs/source-date-epoch).
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+# v1.2.3 is 1.2.3, and 1.2.3+4+gabcdef four commits later; without a tag it is before
+# all that will have one.
+DEB_VERSION := $(shell echo '$(VERSION)' | sed -E \
+	-e 's/^v?([0-9]+\.[0-9])/\1/; t dashes' -e "s/^/0~git$$(date -u -d @$(SOURCE_DATE_EPOCH) +%Y%m%d)./" -e ':dashes' -e 's/-/+/g')
+# A module of its own: it needs 55 others, which nobody who builds netstackd does.
+NFPM := CGO_ENABLED=0 go tool -modfile=deploy/deb/nfpm/go.mod nfpm
 
 # command:package, as Debian names the packages. The first two are for the race
 # detector, the rest drive the daemon from outside.
 TOOLS := gcc:gcc /usr/include/stdlib.h:libc6-dev ping:iputils-ping ip:iproute2 \
 	tcpdump:tcpdump tshark:tshark iperf3:iperf3 nmap:nmap nc:netcat-openbsd curl:curl python3:python3 \
-	systemd-analyze:systemd
+	systemd-analyze:systemd man:man-db groff:groff-base zsh:zsh fish:fish
 # The tools of TOOLS that are not here, as packages. iproute2 and tcpdump live
 # in sbin on some systems.
 MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
@@ -39,13 +62,66 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build demo test fuzz conform bench bench-quick race bench-go lint deps clean
+.PHONY: help build install uninstall deb release demo test fuzz conform bench bench-quick race bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build bin/netstackd and bin/netstackdemo, static
+build: ## build bin/netstackd and bin/netstackdemo, static, the manual page and completions
 	$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackdemo
+	@go run ./cmd/netstackd/internal/document $(OUT)/share
+
+install: ## install what `make build` made to PREFIX (/usr/local), beneath DESTDIR
+	@test -x $(BINARY) && test -d $(OUT)/share || $(MAKE) --no-print-directory build
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/netstackd
+	install -D -m 644 $(OUT)/share/netstackd.8 $(DESTDIR)$(PREFIX)/share/man/man8/netstackd.8
+	install -D -m 644 $(OUT)/share/netstackd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/netstackd
+	install -D -m 644 $(OUT)/share/_netstackd $(DESTDIR)$(ZSHDIR)/_netstackd
+	install -D -m 644 $(OUT)/share/netstackd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/netstackd.fish
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/netstackd/README.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/netstackd/examples deploy/netstackd.yaml deploy/systemd/netstack0.*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system deploy/systemd/*.service
+	sed -i 's|/usr/bin/netstackd|$(PREFIX)/bin/netstackd|; s|/etc/netstackd/|$(SYSCONFDIR)/netstackd/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/netstackd*.service
+	install -D -m 644 deploy/systemd/netstackd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/netstackd.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/netstackd/netstackd.yaml || \
+		install -D -m 644 deploy/netstackd.yaml $(DESTDIR)$(SYSCONFDIR)/netstackd/netstackd.yaml
+
+uninstall: ## remove what `make install` installed, but for the configuration
+	rm -f $(DESTDIR)$(PREFIX)/bin/netstackd $(DESTDIR)$(PREFIX)/share/man/man8/netstackd.8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/netstackd $(DESTDIR)$(ZSHDIR)/_netstackd \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/netstackd.fish $(DESTDIR)$(PREFIX)/lib/sysusers.d/netstackd.conf \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/netstackd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/netstackd-prepared.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/netstackd
+
+deb: ## build bin/netstackd_VERSION_ARCH.deb
+	@rm -rf $(OUT)/stage/$(ARCH)
+	GOARCH=$(ARCH) $(RELEASE) -o $(OUT)/stage/$(ARCH)/netstackd ./cmd/netstackd
+	@go run ./cmd/netstackd/internal/document $(OUT)/share
+	@$(MAKE) -s --no-print-directory install BINARY=$(OUT)/stage/$(ARCH)/netstackd DESTDIR=$(OUT)/stage/$(ARCH)/root PREFIX=/usr SYSCONFDIR=/etc
+	@gzip -9n $(OUT)/stage/$(ARCH)/root/usr/share/man/man8/netstackd.8
+	@install -m 644 deploy/deb/copyright $(OUT)/stage/$(ARCH)/root/usr/share/doc/netstackd/copyright
+	@install -D -m 644 deploy/deb/overrides $(OUT)/stage/$(ARCH)/root/usr/share/lintian/overrides/netstackd
+	@printf 'netstackd (%s) unstable; urgency=medium\n\n  * Built from %s.\n\n -- %s  %s\n' '$(DEB_VERSION)' '$(VERSION)' \
+		"$$(sed -n 's/^maintainer: //p' deploy/deb/nfpm.yaml)" "$$(LC_ALL=C date -uRd @$(SOURCE_DATE_EPOCH))" \
+		| gzip -9n >$(OUT)/stage/$(ARCH)/root/usr/share/doc/netstackd/changelog.gz
+	@find $(OUT)/stage/$(ARCH)/root -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
+	@ARCH=$(ARCH) DEB_VERSION='$(DEB_VERSION)' STAGE=$(OUT)/stage/$(ARCH)/root \
+		$(NFPM) package -f deploy/deb/nfpm.yaml -p deb -t '$(OUT)/netstackd_$(DEB_VERSION)_$(ARCH).deb'
+
+release: ## packages and tarballs for ARCHES (amd64 arm64) in bin/release, the same from every machine
+	@rm -rf $(OUT)/release; mkdir -p $(OUT)/release
+	@set -e; for arch in $(ARCHES); do \
+		$(MAKE) --no-print-directory deb ARCH=$$arch; \
+		mv $(OUT)/netstackd_*_$$arch.deb $(OUT)/release/; \
+		name="netstackd_$(DEB_VERSION)_linux_$$arch"; tree="$(OUT)/stage/$$arch/$$name"; \
+		install -D -m 755 $(OUT)/stage/$$arch/netstackd "$$tree/netstackd"; \
+		install -D -m 644 -t "$$tree" LICENSE README.md deploy/netstackd.yaml; \
+		install -D -m 644 -t "$$tree/share" $(OUT)/share/netstackd.8 $(OUT)/share/netstackd.bash $(OUT)/share/_netstackd $(OUT)/share/netstackd.fish; \
+		install -D -m 644 -t "$$tree/systemd" deploy/systemd/*; \
+		tar -C $(OUT)/stage/$$arch --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@$(SOURCE_DATE_EPOCH) \
+			-cf - "$$name" | gzip -9n >"$(OUT)/release/$$name.tar.gz"; \
+	done; \
+	cd $(OUT)/release && sha256sum * >SHA256SUMS && cat SHA256SUMS
 
 demo: ## show it: ping, echo and 256 MiB over TCP, in a throwaway network namespace
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackdemo
@@ -110,6 +186,7 @@ lint: ## gofmt, go vet, staticcheck, tidy go.mod, and builds for the systems wit
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
+	go -C deploy/deb/nfpm mod tidy -diff
 	@set -e; for os in $(OTHERS); do \
 		echo "GOOS=$$os go build $(ROOMS)"; \
 		CGO_ENABLED=0 GOOS=$$os go build $(ROOMS); \

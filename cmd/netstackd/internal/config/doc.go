@@ -11,5 +11,5 @@
 //   - text.go: a Config as such a file.
 //   - adopt.go: what of another Config can be put in force while the host runs.
 //   - kernel.go: which addresses the kernel's side of the link gets.
-//   - usage.go: what -help prints.
+//   - usage.go: what -help prints. document.go: the table for manuals and shells.
 package config

@@ -26,8 +26,9 @@ func respondSettings() []setting {
 	return []setting{
 		{
 			name: "respond", takes: "[ADDR=]WHO", many: true,
-			help: "who answers pings, to ADDR or to all: netstack, byhand (the reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio; repeatable (default netstack)",
-			set:  func(d *draft, s string) error { return d.parseRespond(s, &d.respondAll) },
+			help:   "who answers pings, to ADDR or to all: netstack, byhand (the reference host), fifo:DIR, exec:COMMAND, mcp, mcp:stdio; repeatable (default netstack)",
+			offers: []string{respond.Netstack, respond.ByHand, "fifo:", "exec:", RespondMCP, RespondMCPStdio},
+			set:    func(d *draft, s string) error { return d.parseRespond(s, &d.respondAll) },
 			get: func(c *Config) []string {
 				all := []string{c.Respond}
 				for _, a := range slices.SortedFunc(maps.Keys(c.RespondFor), netip.Addr.Compare) {
@@ -37,7 +38,8 @@ func respondSettings() []setting {
 			},
 		}, {
 			name: "shadow", takes: "LIST", list: true,
-			help: "who else computes an answer, which is compared and not sent: netstack, byhand; or none (default: both, if others answer)",
+			help:   "who else computes an answer, which is compared and not sent: netstack, byhand; or none (default: both, if others answer)",
+			offers: []string{respond.Netstack, respond.ByHand, "none"},
 			set: func(d *draft, s string) (err error) {
 				d.Shadow, err = parseShadow(s)
 				return err

@@ -19,6 +19,8 @@ type setting struct {
 	takes string
 	// help is what the usage says, its default included.
 	help string
+	// offers are values, or beginnings of values, that a shell offers to complete.
+	offers []string
 	// many says that it may be given several times, and is a list in the file; list,
 	// that its one value is a list with commas, and may be one in the file as well.
 	many, list bool

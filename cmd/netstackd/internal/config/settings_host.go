@@ -111,7 +111,8 @@ func hostSettings() []setting {
 			get: func(c *Config) []string { return one(c.BusyPoll.String()) },
 		}, {
 			name: "services", takes: "LIST", list: true,
-			help: "echo, discard, chargen, http, iperf3; or all, or none (default all)",
+			help:   "echo, discard, chargen, http, iperf3; or all, or none (default all)",
+			offers: append([]string{"all", "none"}, stack.ServiceNames()...),
 			set: func(d *draft, s string) (err error) {
 				d.Services, err = parseServices(s)
 				return err

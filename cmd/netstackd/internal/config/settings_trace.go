@@ -27,7 +27,8 @@ func traceSettings() []setting {
 			get: func(c *Config) []string { return one(c.Guard.String()) },
 		}, {
 			name: "trace", takes: "LEVEL",
-			help: "off, packets (one line a packet), compare (checksums by hand, and netstack's replies held against those made by hand), explain (the whole working, byte by byte) (default off)",
+			help:   "off, packets (one line a packet), compare (checksums by hand, and netstack's replies held against those made by hand), explain (the whole working, byte by byte) (default off)",
+			offers: []string{"off", string(trace.Packets), string(trace.Compare), string(trace.Explain)},
 			set: func(d *draft, s string) error {
 				d.Trace = trace.Level(s)
 				if s == "off" {
@@ -44,7 +45,8 @@ func traceSettings() []setting {
 			adopt: func(c, from *Config) { c.Trace = from.Trace },
 		}, {
 			name: "trace-format", takes: "FORM",
-			help: "text or json (default text)",
+			help:   "text or json (default text)",
+			offers: []string{string(trace.Text), string(trace.JSON)},
 			set: func(d *draft, s string) error {
 				d.TraceFormat = trace.Format(s)
 				return oneOf(s, string(trace.Text), string(trace.JSON))
@@ -118,7 +120,8 @@ func logSettings() []setting {
 	return []setting{
 		{
 			name: "log-level", takes: "LEVEL",
-			help: "error, warning, info, debug or trace (default info)",
+			help:   "error, warning, info, debug or trace (default info)",
+			offers: []string{"error", "warning", "info", "debug", "trace"},
 			set: func(d *draft, s string) (err error) {
 				if err := oneOf(s, "error", "warning", "info", "debug", "trace"); err != nil {
 					return err
@@ -130,7 +133,8 @@ func logSettings() []setting {
 			adopt: func(c, from *Config) { c.LogLevel = from.LogLevel },
 		}, {
 			name: "log-format", takes: "FORM",
-			help: "text or json, on standard error (default text)",
+			help:   "text or json, on standard error (default text)",
+			offers: []string{"text", "json"},
 			set: func(d *draft, s string) error {
 				d.LogJSON = s == "json"
 				return oneOf(s, "text", "json")
