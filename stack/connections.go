@@ -26,12 +26,16 @@ type connections struct {
 	chunks map[uint64]map[uint64]*connection // guarded by mu
 }
 
-// chunkLen is how many connections are looked at in one go, which takes some 20 µs:
+// chunkLen is how many connections are looked at in one go, which takes some 70 µs:
 // packets must not wait for more.
-const chunkLen = 256
+const chunkLen = 1024
 
 // showLen is the same for what shows them, which takes longer.
-const showLen = 16
+const showLen = 32
+
+// pause is how long it rests then. To yield would not do: on one core the scheduler
+// goes on with what is ready before it asks whether a packet has come.
+const pause = 50 * time.Microsecond
 
 // A connection is what is known of one beside netstack.
 type connection struct {
@@ -111,8 +115,8 @@ func (cs *connections) forget(number uint64) {
 	}
 }
 
-// each calls see for each connection that netstack has, the oldest first. It lets
-// others run often, so that it delays no packet by much; what comes or goes meanwhile
+// each calls see for each connection that netstack has, the oldest first. It rests
+// often, so that it delays no packet by much; what comes or goes meanwhile
 // may be seen or not.
 func (cs *connections) each(see func(*connection, *tcp.Endpoint, tcp.EndpointState)) {
 	cs.mu.Lock()
@@ -140,7 +144,7 @@ func (cs *connections) each(see func(*connection, *tcp.Endpoint, tcp.EndpointSta
 				see(c, ep, state)
 			}
 		}
-		runtime.Gosched()
+		time.Sleep(pause)
 	}
 }
 
@@ -168,7 +172,7 @@ func stateName(s tcp.EndpointState) string {
 
 // ConnectionStates counts the TCP connections that services have accepted and
 // netstack has not forgotten by their state; every state is there. It may be called
-// at any time, and takes some milliseconds for 50,000, in which packets pass.
+// at any time, and takes some 50 ms for 50,000, mostly at rest.
 func (h *Host) ConnectionStates() map[string]uint64 { return h.Connections(0, nil) }
 
 // A Connection is a TCP connection that a service has accepted.
@@ -249,7 +253,7 @@ func (h *Host) Connections(limit int, see func(Connection)) map[string]uint64 {
 			shown++
 			see(c.show(ep, s))
 			if shown%showLen == 0 {
-				runtime.Gosched()
+				time.Sleep(pause)
 			}
 		}
 	})

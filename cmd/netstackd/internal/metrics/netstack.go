@@ -8,7 +8,7 @@ import (
 )
 
 // statesAge is how long the number of connections by state is believed: to count
-// 50,000 of them takes some milliseconds.
+// 50,000 of them takes a while.
 const statesAge = time.Second
 
 // states are the connections by state, as they were lately. They are safe for
