@@ -170,10 +170,19 @@ func stateName(s tcp.EndpointState) string {
 	return otherState
 }
 
-// ConnectionStates counts the TCP connections that services have accepted and
-// netstack has not forgotten by their state; every state is there. It may be called
-// at any time, and takes some 50 ms for 50,000, mostly at rest.
-func (h *Host) ConnectionStates() map[string]uint64 { return h.Connections(0, nil) }
+// ConnectionTotals are what there is of all TCP connections that services have
+// accepted and netstack has not forgotten.
+type ConnectionTotals struct {
+	// States counts them by state; every state is there.
+	States map[string]uint64
+	// Queue is how many bytes wait to be taken by the services: they are in
+	// netstack's memory.
+	Queue uint64
+}
+
+// ConnectionTotals looks at all connections. It may be called at any time, and takes
+// some 50 ms for 50,000, mostly at rest.
+func (h *Host) ConnectionTotals() ConnectionTotals { return h.Connections(0, nil) }
 
 // A Connection is a TCP connection that a service has accepted.
 type Connection struct {
@@ -238,37 +247,45 @@ func (h *Host) Listeners() []Listener {
 }
 
 // Connections calls see for TCP connections that services have accepted, the oldest
-// first, but for no more than limit, and returns how many there are by state, as
-// ConnectionStates does. It may be called at any time; see may take its time, for
-// packets pass meanwhile.
-func (h *Host) Connections(limit int, see func(Connection)) map[string]uint64 {
-	counts := map[string]uint64{otherState: 0}
+// first, but for no more than limit, and returns what there is of all. It may be
+// called at any time; see may take its time, for packets pass meanwhile.
+func (h *Host) Connections(limit int, see func(Connection)) ConnectionTotals {
+	totals := ConnectionTotals{States: map[string]uint64{otherState: 0}}
 	for _, name := range states {
-		counts[name] = 0
+		totals.States[name] = 0
 	}
 	shown := 0
 	h.connections.each(func(c *connection, ep *tcp.Endpoint, s tcp.EndpointState) {
-		counts[stateName(s)]++
+		totals.States[stateName(s)]++
+		queue := queueOf(ep)
+		totals.Queue += uint64(queue)
 		if shown < limit {
 			shown++
-			see(c.show(ep, s))
+			see(c.show(ep, s, queue))
 			if shown%showLen == 0 {
 				time.Sleep(pause)
 			}
 		}
 	})
-	return counts
+	return totals
+}
+
+// queueOf is how many bytes of a connection wait for its service.
+func queueOf(ep *tcp.Endpoint) int {
+	n, err := ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
+	if err != nil {
+		return 0 // it has ended meanwhile
+	}
+	return n
 }
 
 // show asks netstack about a connection.
-func (c *connection) show(ep *tcp.Endpoint, s tcp.EndpointState) Connection {
+func (c *connection) show(ep *tcp.Endpoint, s tcp.EndpointState, queue int) Connection {
 	age := time.Since(c.begun)
 	shown := Connection{
 		Service: c.service, State: stateName(s), Local: c.local, Remote: c.remote,
 		Age: age.Seconds(), Idle: (age - time.Duration(c.active.Load())).Seconds(), In: c.in.Load(), Out: c.out.Load(),
-	}
-	if n, err := ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption); err == nil {
-		shown.Queue = n
+		Queue: queue,
 	}
 	var info tcpip.TCPInfoOption
 	if err := ep.GetSockOpt(&info); err == nil {

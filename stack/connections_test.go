@@ -14,7 +14,7 @@ import (
 // listed are the connections of a host, and how many there are by state, none left
 // out.
 func listed(h *Host, limit int) (all []Connection, counts map[string]uint64) {
-	counts = h.Connections(limit, func(c Connection) { all = append(all, c) })
+	counts = h.Connections(limit, func(c Connection) { all = append(all, c) }).States
 	for state, n := range counts {
 		if n == 0 {
 			delete(counts, state)
@@ -115,6 +115,25 @@ func TestConnectionsEnd(t *testing.T) {
 	})
 }
 
+// TestConnectionsQueue: what a service does not take waits, and counts: echo does not
+// once its client takes nothing.
+func TestConnectionsQueue(t *testing.T) {
+	p := newPair(t, defaultLimits())
+	c := p.dial(families[0].host, 7)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = c.Write(noise(64<<20, 1)) // until it is closed
+	}()
+	eventually(t, "bytes to wait", func() bool {
+		totals := p.host.ConnectionTotals()
+		all, _ := listed(p.host, 1)
+		return len(all) == 1 && totals.Queue > 0 && all[0].Queue > 0
+	})
+	c.Close()
+	<-written
+}
+
 // TestConnectionsWhileTheyCome: they can be looked at while they come and go.
 func TestConnectionsWhileTheyCome(t *testing.T) {
 	p := newPair(t, defaultLimits())
@@ -162,6 +181,6 @@ func BenchmarkConnections(b *testing.B) {
 		cs.chunks[cs.next/chunkLen][cs.next] = one
 	}
 	for b.Loop() {
-		p.host.ConnectionStates()
+		p.host.ConnectionTotals()
 	}
 }

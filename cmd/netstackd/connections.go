@@ -24,7 +24,7 @@ const (
 // A lister knows the sockets inside netstack. It is *stack.Host.
 type lister interface {
 	Listeners() []stack.Listener
-	Connections(limit int, see func(stack.Connection)) map[string]uint64
+	Connections(limit int, see func(stack.Connection)) stack.ConnectionTotals
 }
 
 // connectionsHandler shows what ss would show of the sockets inside netstack: an
@@ -85,7 +85,7 @@ func writeConnections(to io.Writer, host lister, limit int) error {
 	}
 	put(`{"listeners":`, host.Listeners())
 	shown, before := 0, ",\n\"connections\":[\n"
-	states := host.Connections(limit, func(c stack.Connection) {
+	totals := host.Connections(limit, func(c stack.Connection) {
 		put(before, c)
 		shown, before = shown+1, ",\n"
 	})
@@ -93,12 +93,12 @@ func writeConnections(to io.Writer, host lister, limit int) error {
 		w.WriteString(",\n\"connections\":[")
 	}
 	total := uint64(0)
-	for _, n := range states {
+	for _, n := range totals.States {
 		total += n
 	}
 	put("],\n\"shown\":", shown)
 	put(`,"total":`, total)
-	put(",\n\"states\":", states)
+	put(",\n\"states\":", totals.States)
 	w.WriteString("}\n")
 	return w.Flush()
 }

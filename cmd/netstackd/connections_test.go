@@ -23,14 +23,14 @@ func (sockets) Listeners() []stack.Listener {
 	return []stack.Listener{{Service: "echo", Protocol: "tcp", Port: 7, Open: &open, Limit: &limit}}
 }
 
-func (s sockets) Connections(limit int, see func(stack.Connection)) map[string]uint64 {
+func (s sockets) Connections(limit int, see func(stack.Connection)) stack.ConnectionTotals {
 	for range min(limit, int(s)) {
 		see(stack.Connection{
 			Service: "echo", State: "established", RTT: 41,
 			Local: netip.MustParseAddrPort("[fd00::2]:7"), Remote: netip.MustParseAddrPort("[fd00::1]:40000"),
 		})
 	}
-	return map[string]uint64{"established": uint64(s)}
+	return stack.ConnectionTotals{States: map[string]uint64{"established": uint64(s)}}
 }
 
 // listOf asks for a list.

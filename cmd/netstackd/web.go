@@ -31,7 +31,7 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	p := h.pipeline
 	s := metrics.Sources{
 		Ledger: p.ledger, Lost: map[string]func() uint64{},
-		Netstack: h.netstack.Counters, States: h.netstack.ConnectionStates, Link: h.endpoint.Counters, Device: h.device.Statistics,
+		Netstack: h.netstack.Counters, Connections: h.netstack.ConnectionTotals, Link: h.endpoint.Counters, Device: h.device.Statistics,
 		Captures: p.readers.Counts, Version: version, Built: map[string]string{},
 	}
 	if p.comparer != nil {

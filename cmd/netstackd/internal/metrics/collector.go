@@ -32,10 +32,10 @@ type Sources struct {
 	// Captures are those that follow the packets over HTTP.
 	Captures func() live.Counts
 	Netstack func() stack.Counters
-	// States counts the connections by state. It is asked once a second at most.
-	States func() map[string]uint64
-	Link   func() link.Counters
-	Device func() (link.Statistics, error)
+	// Connections looks at all of netstack's. It is asked once a second at most.
+	Connections func() stack.ConnectionTotals
+	Link        func() link.Counters
+	Device      func() (link.Statistics, error)
 	// Version is that of the program, Built those of what it was built with.
 	Version string
 	Built   map[string]string
@@ -52,7 +52,7 @@ const freshness = 100 * time.Millisecond
 func NewHandler(s Sources) (http.Handler, *prometheus.Registry) {
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(
-		&collector{Sources: s, states: &states{from: s.States}},
+		&collector{Sources: s, connections: &connections{from: s.Connections}},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -62,7 +62,7 @@ func NewHandler(s Sources) (http.Handler, *prometheus.Registry) {
 // A collector makes metrics of the sources at each scrape.
 type collector struct {
 	Sources
-	states *states
+	connections *connections
 }
 
 var _ prometheus.Collector = (*collector)(nil)

@@ -51,7 +51,9 @@ func sources() Sources {
 		Captures: func() live.Counts {
 			return live.Counts{Readers: 1, Most: 16, Served: 5, Refused: 6, Packets: 70, Lost: 8}
 		},
-		States: func() map[string]uint64 { return map[string]uint64{"time-wait": 4} },
+		Connections: func() stack.ConnectionTotals {
+			return stack.ConnectionTotals{States: map[string]uint64{"time-wait": 4}, Queue: 11}
+		},
 		Netstack: func() stack.Counters {
 			return stack.Counters{
 				TCP:      stack.TCPCounters{Retransmits: 7},
@@ -109,6 +111,7 @@ func TestScrape(t *testing.T) {
 		`netstackd_answerer_requests_total{answerer="netstack"} 8`,
 		`netstackd_tcp_retransmits_total 7`,
 		`netstackd_tcp_connections{state="time-wait"} 4`,
+		`netstackd_tcp_receive_queue_bytes 11`,
 		`netstackd_service_open_connections{service="echo"} 2`,
 		`netstackd_service_drops_total{reason="service-idle"} 1`,
 		`netstackd_link_drops_total{reason="link-down"} 9`,

@@ -7,28 +7,28 @@ import (
 	"netstackd/stack"
 )
 
-// statesAge is how long the number of connections by state is believed: to count
-// 50,000 of them takes a while.
-const statesAge = time.Second
+// connectionsAge is how long what there is of all connections is believed: to look at
+// 50,000 takes a while.
+const connectionsAge = time.Second
 
-// states are the connections by state, as they were lately. They are safe for
-// concurrent use.
-type states struct {
-	from func() map[string]uint64
+// connections are those of netstack as they were lately. They are safe for concurrent
+// use.
+type connections struct {
+	from func() stack.ConnectionTotals
 
 	mu sync.Mutex
 	// The following are guarded by mu.
-	last map[string]uint64 // nobody changes it
+	last stack.ConnectionTotals // nobody changes it
 	at   time.Time
 }
 
-func (s *states) get() map[string]uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil || time.Since(s.at) >= statesAge {
-		s.last, s.at = s.from(), time.Now()
+func (c *connections) get() stack.ConnectionTotals {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at.IsZero() || time.Since(c.at) >= connectionsAge {
+		c.last, c.at = c.from(), time.Now()
 	}
-	return s.last
+	return c.last
 }
 
 // netstack sends what netstack and its services count.
@@ -36,10 +36,12 @@ func (c *collector) netstack(e emitter) {
 	n := c.Netstack()
 	tcp := &n.TCP
 	e.gauge("tcp_established_connections", "TCP connections in state ESTABLISHED.", nil, float64(tcp.Established))
-	for state, open := range c.states.get() {
+	all := c.connections.get()
+	for state, open := range all.States {
 		e.gauge("tcp_connections", "TCP connections that services have accepted and netstack has not forgotten, by state; at most a second old.",
 			[]string{"state"}, float64(open), state)
 	}
+	e.gauge("tcp_receive_queue_bytes", "Bytes that netstack holds for services which have not taken them yet; at most a second old.", nil, float64(all.Queue))
 	for _, m := range []struct {
 		name, help string
 		n          uint64
