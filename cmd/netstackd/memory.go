@@ -17,12 +17,14 @@ const (
 
 // giveBack returns to the system, whenever the host has come to rest after some
 // work, the memory that the work took and Go keeps for the next: a host that
-// nobody talks to for months is to be as small as it was. It ends when stop is
-// closed. packets is how many have come in so far, free is debug.FreeOSMemory.
+// nobody talks to for months is to be as small as it was. What ends later, as
+// connections do that are found to be idle, and fragments that nothing follows, is
+// given back later: again and again, but less and less often. It ends when stop is
+// closed. packets is how many have come in so far, free gives back.
 func giveBack(packets func() uint64, free func(), stop <-chan struct{}) {
 	ticker := time.NewTicker(rest)
 	defer ticker.Stop()
-	last, worked := packets(), true // to start is work, too
+	last, rested, next := packets(), 0, 1 // to start is work, too
 	for {
 		select {
 		case <-stop:
@@ -30,11 +32,13 @@ func giveBack(packets func() uint64, free func(), stop <-chan struct{}) {
 		case <-ticker.C:
 		}
 		n := packets()
-		busy := n-last >= restPackets
-		if worked && !busy {
+		if n-last >= restPackets {
+			rested, next = 0, 1
+		} else if rested++; rested == next {
 			free()
+			next += 1 + next/8
 		}
-		last, worked = n, busy
+		last = n
 	}
 }
 

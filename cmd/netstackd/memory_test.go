@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestGiveBack: memory is given back once each time that work is over, and never
-// while it goes on.
+// TestGiveBack: memory is given back each time that work is over, again and again but
+// less and less often, and never while work goes on.
 func TestGiveBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var packets, given atomic.Uint64
@@ -29,10 +29,13 @@ func TestGiveBack(t *testing.T) {
 		}
 		after(9*time.Second, 1, 0)
 		after(2*time.Second, 1, 1)   // the start is over
-		after(60*time.Second, 10, 1) // a ping now and then
-		after(60*time.Second, 1000, 1)
-		after(21*time.Second, 10, 2)
-		after(60*time.Second, 10, 2)
+		after(60*time.Second, 10, 7) // a ping now and then
+		after(60*time.Second, 1000, 7)
+		after(9*time.Second, 10, 7)
+		after(80*time.Second, 10, 15)
+		after(10*time.Second, 10, 15)
+		after(10*time.Second, 10, 16)
+		after(24*time.Hour, 10, 69)
 		close(stop)
 		done.Wait()
 	})

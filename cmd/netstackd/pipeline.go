@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -192,6 +193,20 @@ func (p *pipeline) start() {
 	}
 	if p.comparer != nil {
 		p.comparer.Start()
+	}
+}
+
+// expire forgets the fragments that have waited too long at now: of a flood of them
+// some megabytes would stay until the next fragment comes.
+func (p *pipeline) expire(now time.Time) {
+	if p.verifier != nil {
+		p.verifier.Expire(now)
+	}
+	if p.comparer != nil {
+		p.comparer.Expire(now)
+	}
+	if p.answerers != nil {
+		p.answerers.Expire(now)
 	}
 }
 

@@ -68,7 +68,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	defer cores.close()
 	ending := make(chan struct{})
 	var resting sync.WaitGroup
-	resting.Go(func() { giveBack(func() uint64 { return h.endpoint.Counters().InPackets }, debug.FreeOSMemory, ending) })
+	resting.Go(func() { giveBack(func() uint64 { return h.endpoint.Counters().InPackets }, h.free, ending) })
 	defer resting.Wait()
 	defer close(ending)
 	announce(log, cfg, h.device, h.endpoint.MTU())
@@ -293,6 +293,12 @@ func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 		log.WithError(traceErr).Warn("trace incomplete")
 	}
 	return summary, err
+}
+
+// free forgets what is past its time and returns unused memory to the system.
+func (h *host) free() {
+	h.pipeline.expire(time.Now())
+	debug.FreeOSMemory()
 }
 
 // crossCheck holds the fates of inbound packets against netstack's own count of

@@ -215,3 +215,21 @@ func backwards(fragments [][]byte) [][]byte {
 	slices.Reverse(fragments)
 	return fragments
 }
+
+// TestExpire: what waits too long is forgotten without another fragment, and not
+// before.
+func TestExpire(t *testing.T) {
+	h := newHost()
+	inbound(h, bt.Split(ping4(1000), 1, 504)[0], epoch)
+	inbound(h, bt.Split(ping6(1000), 1, 504)[0], epoch.Add(time.Second))
+	for _, tt := range []struct {
+		after time.Duration
+		want  int
+	}{{60 * time.Second, 2}, {61 * time.Second, 1}, {62 * time.Second, 0}} {
+		h.Expire(epoch.Add(tt.after))
+		held, pending, order := h.Bounds()
+		if pending != tt.want || order != tt.want || (held == 0) != (tt.want == 0) {
+			t.Errorf("after %v: %d bytes of %d datagrams, want %d", tt.after, held, pending, tt.want)
+		}
+	}
+}

@@ -56,6 +56,9 @@ func (h *Host) Owns(a netip.Addr) bool { return h.addrs.owns(a) }
 // this one does, and so may complete, and answer, what this one cannot see.
 func (h *Host) Doubts(now time.Time) bool { return h.inward.Doubtful(now) }
 
+// Expire forgets the fragments that have waited too long at now.
+func (h *Host) Expire(now time.Time) { h.inward.Expire(now) }
+
 // What Recycle keeps: so many replies, each of no more bytes than that.
 const (
 	maxSpare    = 64

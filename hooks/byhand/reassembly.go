@@ -59,6 +59,8 @@ const (
 const (
 	maxFragmentBytes = 16 << 20
 	maxDatagrams     = 8192
+	// usualDatagrams is how many datagrams at a time are no flood.
+	usualDatagrams = 64
 	// pressure is the amount held from which on the judged host may have
 	// discarded what this one still holds.
 	pressure = 2 << 20
@@ -75,6 +77,8 @@ const (
 // zero value is ready. It is not safe for concurrent use.
 type Reassembler struct {
 	pending map[datagramKey]*datagram
+	// most is how many pending had at a time: a map keeps the room for all of them.
+	most int
 	// order lists the *datagram of pending, oldest first.
 	order list.List
 	// held is what the pending datagrams count for, in bytes.
@@ -96,7 +100,7 @@ type datagramKey struct {
 // Add takes a fragment, whose bytes it copies, and returns the whole datagram
 // as one packet, which is the caller's, if that completes it.
 func (r *Reassembler) Add(p *wire.Packet, now time.Time) ([]byte, Outcome) {
-	r.expire(now)
+	r.Expire(now)
 	f, ok := dissect(p)
 	f.raw, f.mark, f.ecn = p.Bytes, r.mark, codepointOf(p)
 	if !ok || len(f.data) == 0 {
@@ -204,6 +208,7 @@ func (r *Reassembler) begin(key datagramKey, version uint8, now time.Time) *data
 	d := newDatagram(key, version, now)
 	d.place = r.order.PushBack(d)
 	r.pending[key] = d
+	r.most = max(r.most, len(r.pending))
 	r.held += d.cost
 	return d
 }
@@ -230,14 +235,18 @@ func (r *Reassembler) forget(d *datagram) {
 	r.held -= d.cost
 }
 
-// expire forgets what has waited too long, whatever its version.
-func (r *Reassembler) expire(now time.Time) {
+// Expire forgets what has waited too long at now, whatever its version. Add does so
+// first, too: it is for who gets no more fragments.
+func (r *Reassembler) Expire(now time.Time) {
 	for e := r.order.Front(); e != nil; e = r.order.Front() {
 		d := e.Value.(*datagram)
 		if now.Sub(d.since) < timeout6+timeoutSlack {
 			return
 		}
 		r.forget(d)
+	}
+	if r.most > usualDatagrams {
+		r.pending, r.most = nil, 0
 	}
 }
 

@@ -53,6 +53,6 @@ func (h *Host) Timeouts(now time.Time, dst []Timeout) []Timeout {
 
 // Pending reports whether fragments wait for the rest of their datagram at now.
 func (h *Host) Pending(now time.Time) bool {
-	h.inward.expire(now)
+	h.inward.Expire(now)
 	return len(h.inward.pending) > 0
 }

@@ -202,6 +202,15 @@ func (c *Comparer) Sweep(now time.Time) {
 	c.overdue(now)
 }
 
+// Expire forgets the fragments that have waited too long at now, which otherwise the
+// next one does.
+func (c *Comparer) Expire(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Host.Expire(now)
+	c.outward.Expire(now)
+}
+
 // Inbound predicts what the packet calls for.
 func (c *Comparer) Inbound(p *hooks.Packet) {
 	if c.paused.Load() && !concerns(p) {

@@ -136,6 +136,17 @@ func (a *Answerers) Close() {
 	}
 }
 
+// Expire forgets the fragments that have waited too long at now, which otherwise the
+// next one does.
+func (a *Answerers) Expire(now time.Time) {
+	a.asking.Lock()
+	a.host.Expire(now)
+	a.asking.Unlock()
+	a.replying.Lock()
+	defer a.replying.Unlock()
+	a.outward.Expire(now)
+}
+
 // Scorecards returns how each answerer has done, those that are live first.
 func (a *Answerers) Scorecards() []Scorecard {
 	var cards []Scorecard

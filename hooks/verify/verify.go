@@ -3,6 +3,7 @@ package verify
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"netstackd/hooks"
 	"netstackd/hooks/byhand"
@@ -35,6 +36,14 @@ var _ hooks.Hook = (*Verifier)(nil)
 
 // Dropped returns how many packets the hook has dropped.
 func (v *Verifier) Dropped() uint64 { return v.dropped.Load() }
+
+// Expire forgets the fragments that have waited too long at now, which otherwise the
+// next one does.
+func (v *Verifier) Expire(now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.fragments.Expire(now)
+}
 
 // Inbound drops a packet with a wrong checksum that netstack would not verify.
 func (v *Verifier) Inbound(p *hooks.Packet) {
