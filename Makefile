@@ -13,6 +13,9 @@ BENCHFLAGS ?=
 # The same for `make race`: RACEFLAGS='-exec mine=./answer.sh -chart race.png'.
 RACEFLAGS ?=
 
+# The same for `make soak`: SOAKFLAGS='-minutes 30 -json soak.json'.
+SOAKFLAGS ?=
+
 # More flags for `make conform`: CONFORMFLAGS='-only ^tcp -junit FILE'.
 CONFORMFLAGS ?=
 
@@ -62,7 +65,7 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build install uninstall deb release demo test fuzz conform bench bench-quick race bench-go lint deps clean
+.PHONY: help build install uninstall deb release demo test fuzz conform bench bench-quick race soak bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -176,6 +179,10 @@ bench-quick: ## the main rows of bench, in under a minute
 race: ## who answers the ping? the same pings to all answerers, in under a minute
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
 	@bin/netstackbench race $(RACEFLAGS)
+
+soak: ## load with faults underneath; 2 minutes of it, SOAKFLAGS='-minutes 30' for more
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench
+	@bin/netstackbench soak $(SOAKFLAGS)
 
 bench-go: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

@@ -116,22 +116,22 @@ func addresses(n int) *work {
 }
 
 const (
-	// soakConnections are made, and soakRest is how long the host then has to give
+	// millionConnections are made, and millionRest is how long the host then has to give
 	// back what they took.
-	soakConnections = 1_000_000
-	soakRest        = 90 * time.Second
-	// soakStep is how long connections are made before they are counted again.
-	soakStep = 5 * time.Second
+	millionConnections = 1_000_000
+	millionRest        = 90 * time.Second
+	// millionStep is how long connections are made before they are counted again.
+	millionStep = 5 * time.Second
 )
 
-// soak weighs a host before and after very many connections.
-func soak() *work {
+// million weighs a host before and after very many connections.
+func million() *work {
 	return &work{
-		name:    "soak",
+		name:    "million",
 		title:   "1,000,000 connections made, used and reset, and 90 s of rest",
 		figures: []figure{{growth, "", true}, {resident, "MiB", true}},
 		targets: []report.Target{{Figure: growth, Least: 0.8, Most: 1.2}, {Figure: resident, Most: 40 * 1.2}},
-		kinds:   []string{report.Netstackd}, soak: true, rounds: 1, patience: 15 * time.Minute,
+		kinds:   []string{report.Netstackd}, million: true, rounds: 1, patience: 15 * time.Minute,
 		do: func(s *site, window load.Window) (outcome, error) {
 			time.Sleep(window.Length)
 			before, err := s.resident()
@@ -140,8 +140,8 @@ func soak() *work {
 			}
 			window.Mark()
 			made := uint64(0)
-			for made < soakConnections {
-				r, err := load.Connect(s.port(echoPort), 4, 1, load.Window{Length: soakStep, Mark: func() {}})
+			for made < millionConnections {
+				r, err := load.Connect(s.port(echoPort), 4, 1, load.Window{Length: millionStep, Mark: func() {}})
 				if err != nil {
 					return outcome{}, fmt.Errorf("after %d connections: %w", made, err)
 				}
@@ -152,7 +152,7 @@ func soak() *work {
 			if err != nil {
 				return outcome{}, err
 			}
-			time.Sleep(soakRest)
+			time.Sleep(millionRest)
 			after, err := s.resident()
 			return outcome{
 				Values: map[string]float64{growth: float64(after) / float64(before), resident: mebibytes(after)},

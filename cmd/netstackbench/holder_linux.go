@@ -78,14 +78,17 @@ type holder struct {
 	replies *json.Decoder
 }
 
+// holders are those that hold connections together.
+type holders []*holder
+
 // hold has processes hold n connections. release, never nil, ends them.
-func (w *worker) hold(to netip.AddrPort, sources []netip.Addr, n int) (sum heldReply, release func(), err error) {
+func (hs *holders) hold(to netip.AddrPort, sources []netip.Addr, n int) (sum heldReply, release func(), err error) {
 	release = func() {
-		for _, h := range w.holders {
+		for _, h := range *hs {
 			_ = h.in.Close() // it may have ended
 			_ = h.cmd.Wait() // what it says is known
 		}
-		w.holders = nil
+		*hs = nil
 	}
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -98,9 +101,9 @@ func (w *worker) hold(to netip.AddrPort, sources []netip.Addr, n int) (sum heldR
 		if err != nil {
 			return sum, release, err
 		}
-		w.holders = append(w.holders, h)
+		*hs = append(*hs, h)
 	}
-	for _, h := range w.holders {
+	for _, h := range *hs {
 		var r heldReply
 		if err := h.replies.Decode(&r); err != nil {
 			return sum, release, fmt.Errorf("hold connections: %w", err)

@@ -29,11 +29,18 @@
 // the same workers, in which race_ping_linux.go sends the pings, companion_linux.go
 // runs what answers at the FIFOs or over MCP, and agent_linux.go is the latter.
 //
-// internal/load makes the traffic, internal/serve holds the hosts that are not
-// netstackd, internal/report does the arithmetic and the printing.
+// netstackbench soak has netstackd stand load with faults underneath:
+// soak_options.go reads its command line, soak_linux.go starts the process that does
+// it, soak_run_linux.go is that, with the loads of soak_loads_linux.go and the faults
+// of soak_faults_linux.go. soak_daemon_linux.go is netstackd, soak_watch_linux.go
+// weighs it and reads its trace, soak_disk_linux.go keeps the disk of its capture.
 //
-// Exit status: 0 if every path did every work, whether or not targets are met; 1
-// if one did not; 2 for wrong usage.
+// internal/load makes the traffic, internal/serve holds the hosts that are not
+// netstackd, internal/soak the endless loads and the account of what they lost, and
+// internal/report does the arithmetic and the printing.
+//
+// Exit status: 0 if every path did every work, whether or not targets are met, or a
+// soak has passed; 1 if not; 2 for wrong usage.
 package main
 
 import (
@@ -73,6 +80,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return 0
 		}
 		return race(opts, stdout, stderr)
+	}
+	if len(args) > 0 && args[0] == "soak" {
+		opts, err := parseSoak(args[1:], stderr)
+		if err != nil {
+			return refused(err, stderr)
+		}
+		return soakRun(opts, stdout, stderr)
 	}
 	opts, err := parse(args, stderr)
 	switch {

@@ -40,7 +40,7 @@ func TestRefusals(t *testing.T) {
 		{"-time", "3"},
 		{"-only", "("},
 		{"-only", "teleport"},
-		{"-only", "soak"},
+		{"-only", "million"},
 		{"-paths", "teleport"},
 		{"-paths", ""},
 		{"-paths", "kernel,"},
@@ -96,7 +96,7 @@ func TestHelp(t *testing.T) {
 	if status := run([]string{"-help"}, &stdout, &stderr); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
-	tellsOf(t, stderr.String(), "netstackd", "quick", "only", "paths", "rounds", "time", "soak", "json", "chart", "list")
+	tellsOf(t, stderr.String(), "netstackd", "quick", "only", "paths", "rounds", "time", "million", "json", "chart", "list")
 }
 
 // tellsOf wants each flag in the help, though the text is written by hand.
@@ -113,7 +113,7 @@ func TestList(t *testing.T) {
 	var got strings.Builder
 	for _, args := range [][]string{
 		{},
-		{"-soak", "-only", "soak"},
+		{"-million", "-only", "million"},
 		{"-quick", "-paths", "kernel,compare"},
 		{"-only", "^tcp.*-1$", "-netstackd", "bin/netstackd,old/netstackd,bin/netstackd -mtu 9000", "-paths", "*netstackd*"},
 	} {

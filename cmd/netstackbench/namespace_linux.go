@@ -27,7 +27,7 @@ func startInNamespace(prepare func() (*exec.Cmd, error)) (*exec.Cmd, error) {
 		if err != nil {
 			return nil, err
 		}
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
 		if mapped {
 			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}

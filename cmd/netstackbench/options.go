@@ -38,6 +38,7 @@ const (
 
 const usage = `Usage: netstackbench [flags]
        netstackbench race [flags]    who answers the ping? see race -help
+       netstackbench soak [flags]    load with faults underneath; see soak -help
 
 netstackbench measures netstackd beside the kernel, netstack on other links, and a
 minimal responder: one run, in network namespaces of its own, interleaved rounds.
@@ -51,7 +52,7 @@ minimal responder: one run, in network namespaces of its own, interleaved rounds
                    (default all; see -list)
   -rounds N        rounds (default 5, with -quick 3)
   -time DURATION   each measurement (default 700ms, with -quick 250ms)
-  -soak            also make 1,000,000 connections and weigh netstackd 90 s later
+  -million         also make 1,000,000 connections and weigh netstackd 90 s later
   -json FILE       write everything to a file
   -chart FILE      draw FILE.png or FILE.svg
   -list            print the works and paths that would be measured, and exit
@@ -66,12 +67,12 @@ Exit status: 0 when all was measured, 1 when a path failed, 2 for wrong usage.
 func parse(args []string, stderr io.Writer) (*options, error) {
 	opts := &options{}
 	var only, paths, binaries string
-	var soak bool
+	var million bool
 	flags := flag.NewFlagSet("netstackbench", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&opts.quick, "quick", false, "")
 	flags.BoolVar(&opts.list, "list", false, "")
-	flags.BoolVar(&soak, "soak", false, "")
+	flags.BoolVar(&million, "million", false, "")
 	flags.IntVar(&opts.rounds, "rounds", 0, "")
 	flags.DurationVar(&opts.length, "time", 0, "")
 	flags.StringVar(&only, "only", "", "")
@@ -95,7 +96,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	if opts.works, err = chooseWorks(only, opts.quick, soak); err != nil {
+	if opts.works, err = chooseWorks(only, opts.quick, million); err != nil {
 		return nil, err
 	}
 	all, err := allPaths(binaries)
@@ -153,7 +154,7 @@ func (o *output) check() error {
 }
 
 // chooseWorks are the works to do.
-func chooseWorks(only string, quick, soak bool) ([]*work, error) {
+func chooseWorks(only string, quick, million bool) ([]*work, error) {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return nil, fmt.Errorf("-only %s: %w", only, err)
@@ -161,13 +162,13 @@ func chooseWorks(only string, quick, soak bool) ([]*work, error) {
 	var chosen []*work
 	for _, w := range catalogue() {
 		// Who names a work wants it, quick or not.
-		if (quick && !w.quick && only == "") || w.soak != (soak && w.soak) || !pattern.MatchString(w.name) {
+		if (quick && !w.quick && only == "") || w.million != (million && w.million) || !pattern.MatchString(w.name) {
 			continue
 		}
 		chosen = append(chosen, w)
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("-only %s: no such work, see -list (soak needs -soak)", only)
+		return nil, fmt.Errorf("-only %s: no such work, see -list (million needs -million)", only)
 	}
 	return chosen, nil
 }

@@ -32,6 +32,8 @@ func play(role string, args []string) error {
 		return holderMain()
 	case roleAgent:
 		return agentMain(args)
+	case roleSoak:
+		return soakMain(args)
 	}
 	if role == report.Kernel {
 		// Its interface comes when the other side closes the pipe.
@@ -120,7 +122,7 @@ type worker struct {
 	pingers  map[netip.Addr]*load.Pinger
 	last     netip.Addr
 	sources  []netip.Addr
-	holders  []*holder
+	holders  holders
 }
 
 // handle does what is asked, on the main goroutine.
@@ -238,7 +240,7 @@ func (w *worker) site() *site {
 			return now, err
 		},
 		sources: w.addSources,
-		hold:    w.hold,
+		hold:    w.holders.hold,
 	}
 }
 

@@ -19,9 +19,9 @@ type work struct {
 	figures []figure
 	targets []report.Target // Work and Of are filled in by catalogue
 	// kinds are the paths that do it; nil means everybody.
-	kinds []string
-	quick bool // done by -quick too
-	soak  bool // done with -soak alone
+	kinds   []string
+	quick   bool // done by -quick too
+	million bool // done with -million alone
 	// addresses is how many the host has; 0 means one.
 	addresses int
 	// rounds is how many there are at most; 0 means as many as asked for. Each has
@@ -115,7 +115,7 @@ func catalogue() []*work {
 		flood(), paced(),
 		hold(1), hold(1000), hold(50000),
 		addresses(1), addresses(1000),
-		soak(),
+		million(),
 	}
 	for _, w := range works {
 		for i := range w.targets {

@@ -2,8 +2,10 @@ package load
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,5 +73,17 @@ func (h *Held) Alive() int {
 	return alive
 }
 
+// closeStep is how many connections are reset between two pauses of closePause: more
+// resets at once than the device's queue holds would be lost.
+const (
+	closeStep  = 50
+	closePause = 2 * time.Millisecond
+)
+
 // Close resets them.
-func (h *Held) Close() { h.all.close() }
+func (h *Held) Close() {
+	for some := range slices.Chunk(h.all, closeStep) {
+		some.close()
+		Pause(closePause)
+	}
+}

@@ -9,6 +9,7 @@
 //   - target.go: [Target], the goals and whether they are met.
 //   - table.go: [Report.WriteTable]. json.go: [Report.WriteJSON] and [ReadJSON].
 //     chart.go: [Report.WriteChart].
+//   - soak.go: [Soak], how netstackd has stood a long run with faults; soak_text.go prints it.
 //   - race.go: [Race], how answerers of the same pings have done; race_table.go and
 //     race_chart.go print and draw it.
 package report
