@@ -79,7 +79,7 @@ func TestBash(t *testing.T) {
 		want  []string
 	}{
 		{[]string{""}, []string{"explain"}},
-		{[]string{"-conn"}, []string{"-connections", "-connections-per-source"}},
+		{[]string{"-conn"}, []string{"-connections", "-connections-total", "-connections-per-source"}},
 		{[]string{"-he"}, []string{"-help"}},
 		{[]string{"-contain", ""}, []string{"on", "off"}},
 		{[]string{"--contain", "of"}, []string{"off"}},
