@@ -84,6 +84,7 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from 
 	}
 	l.entry, l.ready = waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr)
 	l.wq.EventRegister(&l.entry)
+	from.join(l)
 	return l, nil
 }
 

@@ -69,9 +69,10 @@ func (s *seat) release() {
 // listener.
 type places struct {
 	// waiting are those that may give way, the next one last; the next search is not
-	// before then.
+	// before then, but for a source that is small beside the largest of the last one.
 	waiting []*seat
 	then    time.Duration
+	largest int
 }
 
 // giveWay has one of the connections of a listener, or of all if that is nil, give
@@ -94,10 +95,14 @@ func (s *sources) giveWay(p *places, of *listener, source netip.Prefix, patience
 				return v
 			}
 		}
-		if now < p.then {
+		if now < p.then && p.largest <= 2*mine {
 			return nil
 		}
+		p.largest = 0
 		for v := range s.seats {
+			if of == nil || v.listener == of {
+				p.largest = max(p.largest, s.open[v.source])
+			}
 			if may(v) {
 				p.waiting = append(p.waiting, v)
 			}

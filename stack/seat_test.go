@@ -118,6 +118,13 @@ func TestFairShare(t *testing.T) {
 	for range 4 {
 		p.held(0, 7)
 	}
+	if c, err := p.tryDial(families[0].host, 7); err == nil {
+		if echoes(c) {
+			t.Error("nobody is to give way to a fifth of the same source")
+		}
+		c.Close()
+	}
+	wantDrops(t, p, DropConnectionLimit, 1) // a search in vain, which is no other's fault
 	if !echoes(p.dial(families[1].host, 7)) {
 		t.Error("another source does not get in")
 	}
@@ -130,7 +137,7 @@ func TestFairShare(t *testing.T) {
 			c.Close()
 		}
 	}
-	wantDrops(t, p, DropConnectionLimit, 2)
+	wantDrops(t, p, DropConnectionLimit, 3)
 	eventually(t, "all places counted", func() bool {
 		p.host.sources.mu.Lock()
 		defer p.host.sources.mu.Unlock()
@@ -166,6 +173,29 @@ func TestTotalLimit(t *testing.T) {
 	wantDrops(t, p, DropGaveWay, 1)
 	if p.counters("discard").GaveWay != 1 || p.counters("iperf3").GaveWay != 0 {
 		t.Error("another connection gave way")
+	}
+}
+
+// TestOwnShare: of all places each service keeps some for itself.
+func TestOwnShare(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, patient(100, 32)) // two for each of the five
+	for range 24 {
+		p.held(0, 7)
+	}
+	if c, err := p.tryDial(families[0].host, 7); err == nil {
+		if echoes(c) {
+			t.Error("a service takes what others keep")
+		}
+		c.Close()
+	}
+	wantDrops(t, p, DropTotalLimit, 1)
+	for _, port := range []uint16{9, 9, 19, 19, 80, 80, 5201, 5201} {
+		p.held(0, port)
+	}
+	wantDrops(t, p, DropTotalLimit, 1)
+	if got := len(p.host.sources.seats); got != 32 {
+		t.Errorf("%d connections, want 32", got)
 	}
 }
 

@@ -23,6 +23,30 @@ type sources struct {
 	seats map[*seat]struct{}
 	// places are those to look for among all connections.
 	places places
+	// listeners are those whose connections these are.
+	listeners []*listener
+}
+
+// ownShare is which part of all places each service keeps for itself: the others may
+// not take them, however many they have.
+const ownShare = 16
+
+// kept is how many places other services keep than l. s.mu is held.
+func (s *sources) kept(l *listener) (n int64) {
+	share := s.total.Load() / ownShare
+	for _, other := range s.listeners {
+		if other != l {
+			n += max(share-other.held.Load(), 0)
+		}
+	}
+	return n
+}
+
+// join takes a listener in.
+func (s *sources) join(l *listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, l)
 }
 
 func newSources(lim limits) *sources {
@@ -73,7 +97,7 @@ func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ 
 			return nil, gone, DropConnectionLimit
 		}
 	}
-	if int64(len(s.seats)) >= s.total.Load() {
+	if int64(len(s.seats))+s.kept(l) >= s.total.Load() {
 		if gone[1] = s.giveWay(&s.places, nil, source, l.patience); gone[1] == nil {
 			return nil, gone, DropTotalLimit
 		}
