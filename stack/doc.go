@@ -50,6 +50,7 @@
 //	netstack.go   protocols, tuning, NIC, addresses, routes
 //	services.go   the table of services
 //	listener.go   accepting TCP, bounded
+//	sources.go seat.go   how many connections there are, of whom, and who gives way
 //	connections.go   which there are, and how they do
 //	stream.go     one TCP connection: reads and writes that give up in time
 //	datagram.go   one UDP port: what is answered, from which address
