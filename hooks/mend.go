@@ -64,5 +64,8 @@ func (p *Packet) replacement(pkt *stack.PacketBuffer) *stack.PacketBuffer {
 	out := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(p.instead)})
 	out.NetworkProtocolNumber = pkt.NetworkProtocolNumber
 	out.RXChecksumValidated, out.GSOOptions = pkt.RXChecksumValidated, pkt.GSOOptions
+	if out.GSOOptions.NeedsCsum && p.Version == 4 {
+		out.GSOOptions.L3HdrLen = 4 * uint16(p.instead[0]&0xf) // it may have options now
+	}
 	return out
 }

@@ -2,6 +2,7 @@ package byhand
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"slices"
 
 	"netstackd/hooks/wire"
@@ -185,6 +186,22 @@ func (h *Host) synAck(p *wire.Packet) []byte {
 // returned sends an answer back by the source route by which its request came, if
 // it came by one (RFC 9293 §3.9.2.1). The header's checksum is then to be made.
 func returned(p *wire.Packet, b []byte) []byte {
+	hop, route := ReturnRoute(p)
+	if route == nil {
+		return b
+	}
+	to := hop.As4()
+	copy(b[16:], to[:])
+	b = slices.Insert(b, 20, route...)
+	b[0] = 4<<4 | byte(5+len(route)/4)
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+	return b
+}
+
+// ReturnRoute returns the options with the route back to the sender of a packet that
+// came by a source route, whole words, and the first hop of it; nil if it came by
+// none, or by one that is not completed.
+func ReturnRoute(p *wire.Packet) (hop netip.Addr, route []byte) {
 	routes, _ := onceOnly(p)
 	for at := 20; at < p.IPv4.HeaderLen && routes == 1; {
 		o, ok := p.Option(at)
@@ -192,24 +209,18 @@ func returned(p *wire.Packet, b []byte) []byte {
 			break
 		}
 		if o.Type == wire.OptionLooseSourceRoute || o.Type == wire.OptionStrictSourceRoute {
-			route := slices.Clone(p.Bytes[o.Offset : o.Offset+o.Len])
-			to, ok := reverseRoute(route, p.Src)
-			if !ok {
-				break
+			route = slices.Clone(p.Bytes[o.Offset : o.Offset+o.Len])
+			if hop, ok = reverseRoute(route, p.Src); !ok {
+				return hop, nil
 			}
 			for len(route)%4 != 0 {
 				route = append(route, wire.OptionEnd)
 			}
-			hop := to.As4()
-			copy(b[16:], hop[:])
-			b = slices.Insert(b, 20, route...)
-			b[0] = 4<<4 | byte(5+len(route)/4)
-			binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
-			break
+			return hop, route
 		}
 		at += o.Len
 	}
-	return b
+	return hop, nil
 }
 
 // segment builds one from the host to the sender of p.

@@ -17,7 +17,7 @@
 //     advertisement.go of neighbour advertisements.
 //   - inbound.go: those of what it gets: options.go of IPv4 options, fragments.go of
 //     fragments, syn.go of the beginning of a TCP connection, segment.go of what comes
-//     then, and flows.go what has to be known for that.
+//     then, flows.go what has to be known for that, and routes.go of source routes.
 //   - byhand.go: the mends that answer in netstack's place; late.go: [Guard.Sweep],
 //     fragments whose time is up.
 //   - reason.go: the closed list of reasons.

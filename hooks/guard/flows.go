@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -11,7 +12,7 @@ import (
 )
 
 // ofFlows are the mends that need to know how far a TCP connection is.
-const ofFlows = mendUnsentAck | mendShutWindow
+const ofFlows = mendUnsentAck | mendShutWindow | mendOldTimestamp | mendSegmentRoute
 
 // A flow is what is known of a connection, from what netstack has sent.
 type flow struct {
@@ -28,6 +29,10 @@ type flow struct {
 	// open says that the peer has acknowledged something, so that it is no more
 	// about to open.
 	open bool
+	// stamped says that there are timestamps, of which recent is TS.Recent, and since
+	// when in seconds.
+	stamped       bool
+	recent, since uint32
 	// ahead says that an acknowledgment was delivered ahead of a segment, and which.
 	ahead                bool
 	aheadAck, aheadWidth uint32
@@ -124,6 +129,10 @@ func (fs *flows) sent(p *hooks.Packet) {
 			if s, ok := byhand.TCPOption(&p.Packet, byhand.TCPOptionWindowScale); ok && len(s) == 1 {
 				f.shift = min(s[0], maxWindowShift)
 			}
+			// What the answer to a SYN echoes is the first; before that there is none.
+			if s, ok := byhand.TCPOption(&p.Packet, byhand.TCPOptionTimestamps); ok && len(s) == 8 && flags&wire.TCPAck != 0 {
+				f.stamped, f.recent, f.since = true, binary.BigEndian.Uint32(s[4:]), f.used
+			}
 			f.window = uint32(p.TCP.Window) // that of a SYN is not scaled (RFC 7323 §2.2)
 			return
 		}
@@ -148,6 +157,21 @@ func later(a, b uint32) uint32 {
 		return b
 	}
 	return a
+}
+
+// recentLasts is how long TS.Recent is one, in seconds: 24 days (RFC 7323 §5.5).
+const recentLasts = 24 * 24 * 60 * 60
+
+// old reports whether a timestamp is of before the last one, and takes it for that
+// if it is not and its segment is where one is due (RFC 7323 §4.3).
+func (f *flow) old(stamp, seq, now uint32) bool {
+	if before(stamp, f.recent) && now-f.since < recentLasts {
+		return true
+	}
+	if !before(f.told, seq) {
+		f.recent, f.since = stamp, now
+	}
+	return false
 }
 
 // shuts reports whether netstack, which takes the window for what it told last, drops

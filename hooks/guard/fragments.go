@@ -9,7 +9,7 @@ import (
 )
 
 // ofFragments are the mends that need to know what becomes of fragments.
-const ofFragments = mendCongestion | byHandError | mendReassemblyTimeout
+const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout
 
 // mendFragment has the reference host put a datagram together beside netstack, and
 // mends what netstack is about to make of it.

@@ -34,6 +34,8 @@ type Guard struct {
 	late  late
 	// flows is nil if no mend needs it.
 	flows *flows
+	// routes are those of connections that came by one.
+	routes routes
 }
 
 var _ hooks.Hook = (*Guard)(nil)

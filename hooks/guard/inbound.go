@@ -15,6 +15,11 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 	if !p.Problem.IsZero() {
 		return
 	}
+	if p.Version == 4 && p.IPv4.HasOptions() && g.mends.has(mendRouteFailed) && hasSourceRoute(&p.Packet) {
+		if g.withholdRoute(p); p.Stopped() {
+			return
+		}
+	}
 	if p.Upper == wire.LayerICMPv4 || p.Upper == wire.LayerICMPv6 {
 		if g.withholdForHand(p); p.Stopped() {
 			return

@@ -45,6 +45,9 @@ const (
 	mendReassemblyTimeout
 	mendUnsentAck
 	mendShutWindow
+	mendOldTimestamp
+	mendRouteFailed
+	mendSegmentRoute
 
 	all = 1<<iota - 1
 )
@@ -70,6 +73,9 @@ var list = [...]Mend{
 	{"icmp-reassembly-timeout", "tells of an ICMPv4 message in fragments that did not become whole in time", "RFC 1122 §3.3.2"},
 	{"unsent-ack", "has netstack drop a TCP segment that acknowledges what was never sent, and answer it with an acknowledgment", "RFC 9293 §3.10.7.4"},
 	{"shut-window", "has netstack take the acknowledgment of a TCP segment for which its window, shut or moved back, has no room", "RFC 9293 §3.10.7.4, RFC 7323 §2.4"},
+	{"old-timestamp", "has netstack drop a TCP segment with a timestamp of before the last, and answer it with an acknowledgment", "RFC 7323 §5.3"},
+	{"source-route-failed", "reports a source route that leads on from here, where netstack ends it", "RFC 1122 §3.3.5"},
+	{"tcp-source-route", "sends the segments of a TCP connection that came by a source route back by it", "RFC 9293 §3.9.2.1"},
 }
 
 // List returns all mends.

@@ -15,6 +15,9 @@ func (g *Guard) mendOutbound(p *hooks.Packet) {
 	}
 	if p.Upper == wire.LayerTCP && g.flows != nil {
 		g.flows.sent(p)
+		if p.Version == 4 && g.mends.has(mendSegmentRoute) {
+			g.sendByRoute(p)
+		}
 	}
 	switch {
 	case g.mends.has(mendZeroDestination) && nobody(p.Dst):

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"netstackd/hooks"
+	"netstackd/hooks/byhand"
 	"netstackd/hooks/wire"
 )
 
@@ -13,8 +14,15 @@ func (g *Guard) mendSegment(p *hooks.Packet) {
 	length := uint32(max(p.DataLen()-p.TCP.DataOffset, 0))
 	var mend Mends
 	var told uint32
-	g.flows.with(p.Dst, p.Src, p.TCP.DstPort, p.TCP.SrcPort, uint32(p.Time.Unix()), false, func(f *flow) {
+	now := uint32(p.Time.Unix())
+	g.flows.with(p.Dst, p.Src, p.TCP.DstPort, p.TCP.SrcPort, now, false, func(f *flow) {
 		told = f.told
+		if f.stamped && g.mends.has(mendOldTimestamp) {
+			if stamp, ok := stampOf(p); ok && f.old(stamp, seq, now) {
+				mend = mendOldTimestamp
+				return
+			}
+		}
 		switch {
 		case before(f.next, ack):
 			if f.open { // else netstack resets it, as it should
@@ -29,14 +37,29 @@ func (g *Guard) mendSegment(p *hooks.Packet) {
 	if mend == 0 || !g.mends.has(mend) || !sound(p) {
 		return
 	}
-	if mend == mendUnsentAck {
-		shiftOut(p, told, length)
+	if mend != mendShutWindow {
+		shiftOut(p, mend, told, length)
 		return
 	}
 	p.Precede(nameOf(mend), acknowledgment(p, told))
-	g.flows.with(p.Dst, p.Src, p.TCP.DstPort, p.TCP.SrcPort, uint32(p.Time.Unix()), false, func(f *flow) {
+	g.flows.with(p.Dst, p.Src, p.TCP.DstPort, p.TCP.SrcPort, now, false, func(f *flow) {
 		f.ahead, f.aheadAck, f.aheadWidth = true, ack, window
 	})
+}
+
+// stampOf returns the timestamp of a segment, which stands at the same place in
+// nearly all (RFC 7323 appendix A).
+func stampOf(p *hooks.Packet) (stamp uint32, ok bool) {
+	if p.TCP.DataOffset == tcpHeader+12 {
+		if o := p.Bytes[p.Payload+tcpHeader:]; binary.BigEndian.Uint32(o) == tcpOptionNop<<24|tcpOptionNop<<16|byhand.TCPOptionTimestamps<<8|10 {
+			return binary.BigEndian.Uint32(o[4:]), true
+		}
+	}
+	o, ok := byhand.TCPOption(&p.Packet, byhand.TCPOptionTimestamps)
+	if !ok || len(o) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(o), true
 }
 
 // sound reports whether no checksum of a packet is known to be wrong.
@@ -53,8 +76,8 @@ func sound(p *hooks.Packet) bool {
 // shiftOut moves a segment of so many bytes in sequence to where it is before all
 // that netstack waits for, since told: netstack answers it with an acknowledgment,
 // and drops it.
-func shiftOut(p *hooks.Packet, told, length uint32) {
-	tcp := p.Edit(nameOf(mendUnsentAck))[p.Payload:]
+func shiftOut(p *hooks.Packet, mend Mends, told, length uint32) {
+	tcp := p.Edit(nameOf(mend))[p.Payload:]
 	to := told - max(length, 1)
 	for i, after := range [2]uint16{uint16(to >> 16), uint16(to)} {
 		word := tcp[tcpSeq+2*i:]

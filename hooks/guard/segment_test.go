@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -20,8 +21,12 @@ type peer struct {
 	n *comparetest.Netstack
 	// src and dst are the peer's address and netstack's.
 	src, dst string
-	// seq and window are the peer's; ack is what it acknowledges.
+	// options are those of its IPv4 headers.
+	options []byte
+	// seq and window are the peer's, 1,000 bytes if it is 0; ack is what it
+	// acknowledges.
 	seq, ack uint32
+	window   uint16
 	// told, width and shift are the last acknowledgment that came, its window in
 	// bytes, and the scale of that; edge is the end of all windows.
 	told, width, edge uint32
@@ -49,9 +54,17 @@ func connect(t *testing.T, g *guard.Guard, src, dst string) *peer {
 
 // send sends a segment at the peer's place.
 func (p *peer) send(flags uint8, options, data []byte) {
-	p.n.Inbound(byhandtest.TCP{
-		SrcPort: 1234, DstPort: 7, Seq: p.seq, Ack: p.ack, Flags: flags, Window: 1000, Options: options, Data: data,
-	}.Packet(p.src, p.dst))
+	window := p.window
+	if window == 0 {
+		window = 1000
+	}
+	b := byhandtest.TCP{
+		SrcPort: 1234, DstPort: 7, Seq: p.seq, Ack: p.ack, Flags: flags, Window: window, Options: options, Data: data,
+	}.Packet(p.src, p.dst)
+	if len(p.options) > 0 {
+		b = byhandtest.IPv4{Src: p.src, Dst: p.dst, Protocol: wire.ProtocolTCP, Options: p.options}.Packet(b[20:])
+	}
+	p.n.Inbound(b)
 }
 
 // wait takes segments until there is one of which ok is true.
@@ -174,6 +187,80 @@ func TestUnsentAck(t *testing.T) {
 	}
 }
 
+// stamped returns a segment with timestamps.
+func stamped(s byhandtest.TCP, value, echo uint32) byhandtest.TCP {
+	s.Options = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte{1, 1, 8, 10}, value), echo)
+	return s
+}
+
+// TestOldTimestamp: netstack takes data with a timestamp of before, and does not if
+// it is mended.
+func TestOldTimestamp(t *testing.T) {
+	for _, without := range [][]string{{"old-timestamp"}, nil} {
+		n, _ := newNetstack(t, strict(t, without...))
+		if err := n.Listen([]uint16{7}, nil); err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{t: t, n: n, src: peer4, dst: host4, seq: 1000}
+		options := func(stamp uint32) []byte { return stamped(byhandtest.TCP{}, stamp, 0).Options }
+		p.send(byhandtest.Syn, options(1000), nil)
+		p.wait(func(s *wire.Packet) bool { return s.TCP.Flags&wire.TCPSyn != 0 })
+		p.seq++
+		p.send(byhandtest.Ack, options(1001), nil)
+		p.send(byhandtest.Ack, options(999), byhandtest.Data(5))
+		want := p.seq
+		if without != nil {
+			want += 5
+		}
+		p.wait(func(s *wire.Packet) bool { return s.TCP.Ack == want })
+	}
+}
+
+// TestTCPSourceRoute: what netstack sends to who came by a source route goes back by
+// it, in segments that leave room for the options, which bare it sends straight on.
+func TestTCPSourceRoute(t *testing.T) {
+	route := []byte{131, 11, 12, 10, 0, 0, 1, 10, 0, 0, 2, 0}
+	for _, without := range [][]string{{"tcp-source-route"}, nil} {
+		n, _ := newNetstack(t, strict(t, without...))
+		if err := n.Listen([]uint16{7}, nil); err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{t: t, n: n, src: peer4, dst: host4, seq: 1000, options: route}
+		p.send(byhandtest.Syn, []byte{1, 2, 4, 5, 180, 1, 1, 1}, nil)
+		by := func(s *wire.Packet) bool {
+			return s.Dst.String() == "10.0.0.2" && s.FinalDst().String() == peer4 &&
+				bytes.Equal(s.Bytes[20:s.IPv4.HeaderLen], []byte{131, 11, 4, 10, 0, 0, 1, 172, 16, 0, 1, 0})
+		}
+		p.wait(func(s *wire.Packet) bool { return by(s) == (without == nil) })
+		p.seq++
+		p.window = 65535
+		p.send(byhandtest.Ack, nil, nil)
+		if _, err := p.accept().Write(bytes.NewReader(make([]byte, 5000)), tcpip.WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		p.wait(func(s *wire.Packet) bool {
+			var checks [2]wire.Check
+			for _, c := range s.Checksums(checks[:0]) {
+				if c.Verdict != wire.OK {
+					t.Errorf("%+v", c)
+				}
+			}
+			return s.DataLen() > 1000 && len(s.Bytes) <= comparetest.MTU && by(s) == (without == nil)
+		})
+	}
+}
+
+// TestRouteFailed: netstack answers a ping that a source route leads on from here, and
+// if it is mended the route has failed.
+func TestRouteFailed(t *testing.T) {
+	testMends(t, []mending{{
+		name: "echo", mend: "source-route-failed",
+		in:     [][]byte{ping4(byhandtest.IPv4{Options: []byte{131, 11, 8, 10, 0, 0, 1, 10, 0, 0, 2, 1}})},
+		bare:   icmp4(0),
+		mended: one(wire.LayerICMPv4, func(p *wire.Packet) bool { return p.ICMP.Type == 3 && p.ICMP.Code == 5 }),
+	}})
+}
+
 // TestSegmentsPass: segments of a connection that need no mend pass as they are,
 // whatever is in flight, and what is no more known, spoiled, a reset or another SYN
 // is not touched.
@@ -195,21 +282,26 @@ func TestSegmentsPass(t *testing.T) {
 		in     byhandtest.TCP
 		mended bool
 	}{
-		"acknowledges a part":             {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack}, false},
-		"acknowledges all":                {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack, Data: byhandtest.Data(9)}, false},
-		"acknowledges more":               {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack, Data: byhandtest.Data(9)}, true},
-		"the same, spoiled":               {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack, Spoil: 1}, false},
-		"the same of a reset":             {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack | byhandtest.Rst}, false},
-		"the same of a SYN":               {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack | byhandtest.Syn, Options: []byte{2, 4, 5, 180}}, false},
-		"the same of another":             {nil, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack}, false},
-		"what was sent again":             {[]byhandtest.TCP{synAck, data, {Seq: iss + 1, Ack: irs + 1, Flags: byhandtest.Ack, Data: byhandtest.Data(10)}}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack}, false},
-		"past the window":                 {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1 + 65536, Ack: iss + 101, Flags: byhandtest.Ack}, false},
-		"from the beginning again":        {[]byhandtest.TCP{synAck, data, synAck}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack}, false},
-		"a window probe, the window shut": {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack, Data: byhandtest.Data(1)}, true},
-		"an acknowledgment at its place":  {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack}, false},
-		"within a window that moved back": {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1 + 65535, Ack: iss + 50, Flags: byhandtest.Ack}, true},
-		"past it":                         {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 2 + 65535, Ack: iss + 50, Flags: byhandtest.Ack}, false},
-		"an old one":                      {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs - 1, Ack: iss + 50, Flags: byhandtest.Ack, Data: byhandtest.Data(1)}, false},
+		"acknowledges a part":                              {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack}, false},
+		"acknowledges all":                                 {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack, Data: byhandtest.Data(9)}, false},
+		"acknowledges more":                                {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack, Data: byhandtest.Data(9)}, true},
+		"the same, spoiled":                                {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack, Spoil: 1}, false},
+		"the same of a reset":                              {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack | byhandtest.Rst}, false},
+		"the same of a SYN":                                {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack | byhandtest.Syn, Options: []byte{2, 4, 5, 180}}, false},
+		"the same of another":                              {nil, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack}, false},
+		"what was sent again":                              {[]byhandtest.TCP{synAck, data, {Seq: iss + 1, Ack: irs + 1, Flags: byhandtest.Ack, Data: byhandtest.Data(10)}}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack}, false},
+		"past the window":                                  {[]byhandtest.TCP{synAck, data}, byhandtest.TCP{Seq: irs + 1 + 65536, Ack: iss + 101, Flags: byhandtest.Ack}, false},
+		"from the beginning again":                         {[]byhandtest.TCP{synAck, data, synAck}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 102, Flags: byhandtest.Ack}, false},
+		"a window probe, the window shut":                  {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack, Data: byhandtest.Data(1)}, true},
+		"an acknowledgment at its place":                   {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 50, Flags: byhandtest.Ack}, false},
+		"within a window that moved back":                  {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 1 + 65535, Ack: iss + 50, Flags: byhandtest.Ack}, true},
+		"past it":                                          {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs + 2 + 65535, Ack: iss + 50, Flags: byhandtest.Ack}, false},
+		"a timestamp of before":                            {[]byhandtest.TCP{stamped(synAck, 1, 90), data}, stamped(byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack, Data: byhandtest.Data(1)}, 89, 1), true},
+		"a timestamp of now":                               {[]byhandtest.TCP{stamped(synAck, 1, 90), data}, stamped(byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack}, 90, 1), false},
+		"no timestamp":                                     {[]byhandtest.TCP{stamped(synAck, 1, 90), data}, byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack}, false},
+		"a timestamp of before, where none were agreed on": {[]byhandtest.TCP{synAck, data}, stamped(byhandtest.TCP{Seq: irs + 1, Ack: iss + 101, Flags: byhandtest.Ack}, 89, 1), false},
+		"an answer to a SYN of the host's":                 {[]byhandtest.TCP{stamped(byhandtest.TCP{Seq: iss, Flags: byhandtest.Syn}, 1, 0)}, stamped(byhandtest.TCP{Seq: irs, Ack: iss + 1, Flags: byhandtest.Ack}, 1<<31+1, 1), false},
+		"an old one":                                       {[]byhandtest.TCP{synAck, closed}, byhandtest.TCP{Seq: irs - 1, Ack: iss + 50, Flags: byhandtest.Ack, Data: byhandtest.Data(1)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := strict(t)

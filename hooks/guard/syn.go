@@ -14,6 +14,10 @@ func (g *Guard) mendSyn(p *hooks.Packet) {
 		if g.mends.has(mendResetWithSyn) {
 			resetAlone(p)
 		}
+	case flags&wire.TCPAck == 0 && p.Version == 4:
+		if g.mends.has(mendSegmentRoute) {
+			g.noteRoute(p)
+		}
 	case flags&wire.TCPAck == 0 && p.Version == 6 && g.mends.has(mendDefaultMSS):
 		giveMSS(p)
 	}
@@ -57,7 +61,7 @@ const (
 // netstack would take 536 bytes for the default.
 func giveMSS(p *hooks.Packet) {
 	all := p.All()
-	if hasMSS(all[p.Payload+tcpHeader:p.Payload+p.TCP.DataOffset]) || p.TCP.DataOffset+len(defaultMSS6) > maxTCP {
+	if mssAt(all[p.Payload+tcpHeader:p.Payload+p.TCP.DataOffset]) >= 0 || p.TCP.DataOffset+len(defaultMSS6) > maxTCP {
 		return
 	}
 	at := p.Payload + tcpHeader
@@ -83,22 +87,24 @@ func giveMSS(p *hooks.Packet) {
 	p.Replace(nameOf(mendDefaultMSS), b)
 }
 
-// hasMSS reports whether there is a maximum segment size among TCP options.
-func hasMSS(options []byte) bool {
-	for len(options) > 0 {
-		switch options[0] {
+// mssAt returns where among TCP options that of the maximum segment size stands, or
+// -1.
+func mssAt(options []byte) int {
+	for at := 0; at < len(options); {
+		switch options[at] {
 		case tcpOptionEnd:
-			return false
+			return -1
 		case tcpOptionNop:
-			options = options[1:]
+			at++
 			continue
-		case optionMSS:
-			return true
 		}
-		if len(options) < 2 || options[1] < 2 || int(options[1]) > len(options) {
-			return false
+		if at+1 >= len(options) || options[at+1] < 2 || at+int(options[at+1]) > len(options) {
+			return -1
 		}
-		options = options[options[1]:]
+		if options[at] == optionMSS && options[at+1] == 4 {
+			return at
+		}
+		at += int(options[at+1])
 	}
-	return false
+	return -1
 }

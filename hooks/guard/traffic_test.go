@@ -154,7 +154,7 @@ func TestTrafficPasses(t *testing.T) {
 					}
 					pkt.DecRef()
 					if len(got) != 1 || !bytes.Equal(got[0], c.bytes) {
-						t.Errorf("packet %d, % x, passes as % x", i, c.bytes[:min(len(c.bytes), 80)], got)
+						t.Errorf("packet %d, %.80x, passes as %.80x", i, c.bytes, got)
 					}
 				}
 				if mends := ledger.Totals().Mends; len(mends) > 0 {
