@@ -22,7 +22,7 @@ const (
 	loadPing4, loadPing6           = "ping IPv4, each 20 ms", "ping IPv6, each 20 ms"
 	loadFragments4, loadFragments6 = "ping IPv4 in 3 fragments", "ping IPv6 in 3 fragments"
 	loadFIFO                       = "ping answered through FIFOs"
-	loadScrape                     = "scrape of /metrics"
+	loadScrape, loadHealth         = "scrape of /metrics", "health over HTTP"
 )
 
 // clock is how a moment is written.
@@ -99,7 +99,7 @@ func startLoads(ctx context.Context, scraped func([]byte) error) (*soakLoads, er
 			return scraped(body)
 		})
 	})
-	l.tally("health over HTTP", func(t *soak.Tally) {
+	l.tally(loadHealth, func(t *soak.Tally) {
 		soak.Fetch(ctx, page, "http://"+soakHTTP+"/healthz", 100*time.Millisecond, t, isOK)
 	})
 	if iperf3, err := exec.LookPath("iperf3"); err == nil {

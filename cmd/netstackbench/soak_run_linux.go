@@ -34,8 +34,9 @@ const (
 	// wellPatience is how long all may take to be well after a fault: a client at
 	// the FIFOs that died may be waited for for 30 s.
 	wellPatience = 60 * time.Second
-	// lookInterval is how often something that is waited for is looked at.
-	lookInterval = 50 * time.Millisecond
+	// lookInterval is how often something that is waited for is looked at, and
+	// backInterval memory: to scrape takes some.
+	lookInterval, backInterval = 50 * time.Millisecond, 2 * time.Second
 	// faultPause is the longest pause between two faults.
 	faultPause = 1500 * time.Millisecond
 )
@@ -311,6 +312,9 @@ func (s *soaker) comesBack(ctx context.Context, before levels) error {
 	}
 	var weighed error
 	err := until(ctx, backPatience, func() bool {
+		if err := wait(ctx, backInterval); err != nil {
+			return false
+		}
 		if now, weighed = s.weigh(ctx); weighed != nil {
 			return false
 		}
