@@ -50,7 +50,7 @@ NFPM := CGO_ENABLED=0 go tool -modfile=deploy/deb/nfpm/go.mod nfpm
 # detector, the rest drive the daemon from outside.
 TOOLS := gcc:gcc /usr/include/stdlib.h:libc6-dev ping:iputils-ping ip:iproute2 \
 	tcpdump:tcpdump tshark:tshark iperf3:iperf3 nmap:nmap nc:netcat-openbsd curl:curl python3:python3 \
-	systemd-analyze:systemd man:man-db groff:groff-base zsh:zsh fish:fish
+	systemd-analyze:systemd man:man-db groff:groff-base zsh:zsh fish:fish buildah:buildah setcap:libcap2-bin
 # The tools of TOOLS that are not here, as packages. iproute2 and tcpdump live
 # in sbin on some systems.
 MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
@@ -61,11 +61,14 @@ MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 		esac; \
 	done
 
+# Its storage is its own, and gone with the image's folder.
+BUILDAH := buildah --storage-driver vfs --root $(OUT)/image/storage --runroot $(OUT)/image/run
+
 # Everything but the commands builds where no TUN device exists.
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build install uninstall deb release demo test fuzz conform bench bench-quick race soak bench-go lint deps clean
+.PHONY: help build install uninstall deb image release demo test fuzz conform bench bench-quick race soak bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +114,14 @@ deb: ## build bin/netstackd_VERSION_ARCH.deb
 	@ARCH=$(ARCH) DEB_VERSION='$(DEB_VERSION)' STAGE=$(OUT)/stage/$(ARCH)/root \
 		$(NFPM) package -f deploy/deb/nfpm.yaml -p deb -t '$(OUT)/netstackd_$(DEB_VERSION)_$(ARCH).deb'
 
+image: ## build the container image, bin/netstackd-image.tar (OCI), as root, with buildah
+	@rm -rf $(OUT)/image; mkdir -p $(OUT)/image
+	$(RELEASE) -o $(OUT)/image/netstackd ./cmd/netstackd
+	@setcap cap_net_admin+ep $(OUT)/image/netstackd
+	@$(BUILDAH) bud --isolation chroot --timestamp $(SOURCE_DATE_EPOCH) -t netstackd -f deploy/container/Containerfile $(OUT)/image
+	@rm -f $(OUT)/netstackd-image.tar; $(BUILDAH) push -q netstackd oci-archive:$(OUT)/netstackd-image.tar:netstackd:latest
+	@rm -rf $(OUT)/image
+
 release: ## packages and tarballs for ARCHES (amd64 arm64) in bin/release, the same from every machine
 	@rm -rf $(OUT)/release; mkdir -p $(OUT)/release
 	@set -e; for arch in $(ARCHES); do \
@@ -144,7 +155,8 @@ test: ## go vet and every test: unit, golden, fuzz seeds, race detector, integra
 		export CGO_ENABLED=0; \
 	fi; \
 	set -ex; go test $$race -count=1 -timeout $(TESTTIME) $$(go list ./... | grep -v '/$(ALONE)$$'); \
-	go test $$race -count=1 -timeout $(TESTTIME) ./$(ALONE)
+	go test $$race -count=1 -timeout $(TESTTIME) ./$(ALONE); \
+	go -C deploy/kubernetes test -count=1 -timeout $(TESTTIME) ./...
 
 # A target whose time runs out while an input is being tried may fail with
 # "context deadline exceeded" and nothing else (https://go.dev/issue/75804):
@@ -194,6 +206,7 @@ lint: ## gofmt, go vet, staticcheck, tidy go.mod, and builds for the systems wit
 	go tool staticcheck ./...
 	go mod tidy -diff
 	go -C deploy/deb/nfpm mod tidy -diff
+	go -C deploy/kubernetes mod tidy -diff
 	@set -e; for os in $(OTHERS); do \
 		echo "GOOS=$$os go build $(ROOMS)"; \
 		CGO_ENABLED=0 GOOS=$$os go build $(ROOMS); \
