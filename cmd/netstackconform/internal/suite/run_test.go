@@ -271,3 +271,48 @@ func TestQuotes(t *testing.T) {
 		t.Errorf("a changed quote: %q", quotes(p, long4))
 	}
 }
+
+// A voice is a puppet that answers some by prediction, and can be given unfinished
+// packets.
+type voice struct {
+	puppet
+	account    Account
+	unfinished []int
+}
+
+func (v *voice) Forget(netip.Addr) Account { return v.account }
+
+func (v *voice) SendUnfinished(b []byte, segment int) error {
+	v.unfinished = append(v.unfinished, segment)
+	return v.Send(b)
+}
+
+// TestAccounts wants what a taciturn host says of itself in the result.
+func TestAccounts(t *testing.T) {
+	c := Case{ID: "it", Steps: []Step{{Send: ask, Want: Reply(EchoReply(0))}}}
+	for _, test := range []struct {
+		account Account
+		status  Status
+		live    bool
+	}{
+		{Account{}, Pass, false}, {Account{Live: true}, Pass, true}, {Account{Live: true, NoOpinion: true}, NoOpinion, false},
+	} {
+		r := runAt(&voice{puppet: puppet{manner: answers}, account: test.account}, c)
+		if got := r.Results[0]; got.Status != test.status || got.Live != test.live || r.Live() != 0 != test.live {
+			t.Errorf("%+v: %s, live %v, %d live", test.account, got.Status, got.Live, r.Live())
+		}
+	}
+}
+
+// TestUnfinished wants unfinished packets given to who can take them, and no
+// opinion of who cannot.
+func TestUnfinished(t *testing.T) {
+	c := Case{ID: "it", Steps: []Step{{Send: ask, Unfinished: true, Segment: 1000, Want: Reply(EchoReply(0))}}}
+	v := &voice{puppet: puppet{manner: answers}}
+	if r := runAt(v, c); r.Results[0].Status != Pass || len(v.unfinished) != 1 || v.unfinished[0] != 1000 {
+		t.Errorf("%+v, given %v", r.Results[0], v.unfinished)
+	}
+	if r := runAt(&puppet{manner: answers}, c); r.Results[0].Status != NoOpinion || len(r.Results[0].Events) != 0 {
+		t.Errorf("%+v", r.Results[0])
+	}
+}

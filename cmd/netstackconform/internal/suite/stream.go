@@ -57,7 +57,7 @@ func (s Stream) judge(x *Exchange, got []*wire.Packet) string {
 		fin := p.TCP.Flags&wire.TCPFin != 0
 		switch {
 		case (len(data) > 0 || fin) && at > len(have):
-			return fmt.Sprintf("data are left out before byte %d: %s", s.At+at, Describe(p))
+			return fmt.Sprintf("data are left out from byte %d on: %s", s.At+len(have), Describe(p))
 		case len(data) > 0 && !bytes.HasPrefix(data, have[at:min(at+len(data), len(have))]):
 			return fmt.Sprintf("byte %d or one behind it is another than before", s.At+at)
 		}
