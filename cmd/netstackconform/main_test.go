@@ -31,6 +31,7 @@ func TestRefusals(t *testing.T) {
 		{"now"},
 		{"-only", "("},
 		{"-only", "^nothing$"},
+		{"-only", "^fragments-timeout"},
 		{"-case", "nothing"},
 		{"-case", "ttl-1", "-only", "tcp"},
 		{"-v"},

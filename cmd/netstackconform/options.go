@@ -39,6 +39,7 @@ network namespaces of its own, and prints who does otherwise.
                    checks), guard-on, guard-strict, linux, reference (default all)
   -only REGEXP     cases whose name or group matches; see -list
   -case ID         one case, with its packets in hex; with -v each in words
+  -slow            also the cases that wait for a minute
   -list            print the cases, and exit
   -json FILE       write everything to a file
   -junit FILE      write JUnit XML, a test suite for each host
@@ -54,6 +55,7 @@ a MUST, or a host could not be run; 2 for wrong usage.
 func parse(args []string) (*options, error) {
 	opts := &options{all: catalogue.All()}
 	var only, id, hosts string
+	var slow bool
 	flags := flag.NewFlagSet("netstackconform", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&opts.binary, "netstackd", "bin/netstackd", "")
@@ -62,6 +64,7 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&id, "case", "", "")
 	flags.BoolVar(&opts.verbose, "v", false, "")
 	flags.BoolVar(&opts.list, "list", false, "")
+	flags.BoolVar(&slow, "slow", false, "")
 	flags.StringVar(&opts.json, "json", "", "")
 	flags.StringVar(&opts.junit, "junit", "", "")
 	flags.StringVar(&opts.report, "report", "", "")
@@ -83,6 +86,15 @@ func parse(args []string) (*options, error) {
 	}
 	if opts.cases, err = choose(opts.all, only); err != nil {
 		return nil, err
+	}
+	if !slow && !opts.one && !opts.list {
+		// They are there when they are named, or all that is asked for is what
+		// there is.
+		quick := slices.DeleteFunc(slices.Clone(opts.cases), func(c *suite.Case) bool { return c.Long })
+		if len(quick) == 0 && len(opts.cases) > 0 {
+			return nil, fmt.Errorf("-only %s: these cases wait for a minute: give -slow", only)
+		}
+		opts.cases = quick
 	}
 	if len(opts.cases) == 0 && opts.one {
 		return nil, fmt.Errorf("-case %s: there is no such case, see -list", id)

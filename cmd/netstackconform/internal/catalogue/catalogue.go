@@ -17,7 +17,7 @@ func groups() []struct {
 	}{
 		{"IPv4 header", [][]suite.Case{header4()}},
 		{"IPv4 options", [][]suite.Case{options4(), options4Edges(), options4Routes()}},
-		{"Fragments", [][]suite.Case{fragments(), fragments4(), fragments6(), ecn()}},
+		{"Fragments", [][]suite.Case{fragments(), fragments4(), fragments6(), ecn(), timeouts()}},
 		{"ICMP echo", [][]suite.Case{echo()}},
 		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
 		{"ICMP queries", [][]suite.Case{queries(), queries4()}},

@@ -1,11 +1,13 @@
 // Package catalogue has the conformance cases. Each file is a group, in the
 // order of the table: header4.go, options4.go, fragments.go, echo.go, errors.go,
-// queries.go, udp.go, tcp.go, ipv6.go, neighbour.go, addresses.go. Beside them
-// stand options4_edges.go, fragments4.go, ecn.go, errors4.go, udp_edges.go,
-// tcp_checksum.go, tcp_options.go, tcp_connected.go, extensions.go and
-// neighbour_checks.go, which are of the groups that they are named for (ecn.go of
-// the fragments, extensions.go of IPv6), catalogue.go, all of them in a row, and
-// build.go, what makes packets.
+// queries.go, udp.go, tcp.go, offload.go, ipv6.go, neighbour.go, addresses.go.
+// Beside them stand options4_edges.go, options4_routes.go, fragments4.go,
+// fragments6.go, ecn.go, timeout.go, errors4.go, queries4.go, udp_edges.go,
+// tcp_checksum.go, tcp_options.go, tcp_connected.go, tcp_stream.go, tcp_close.go,
+// tcp_window.go, tcp_errors.go, extensions.go, neighbour_checks.go and
+// neighbour_others.go, which are of the groups that they are named for (ecn.go and
+// timeout.go of the fragments, extensions.go of IPv6), catalogue.go, all of them in
+// a row, and build.go, what makes packets.
 //
 // # How to add a case
 //
@@ -40,5 +42,5 @@
 // netstack deviates, set Place to the file and function of gVisor where it does;
 // a test wants both to exist. If the reference host deviates, either the case is
 // wrong or hooks/byhand: the RFC tells which. A case that kills a host is Deadly,
-// one that has to wait is Slow; longer than 5 s is no case.
+// one that has to wait is Slow, and Long if that is more than 5 s.
 package catalogue

@@ -50,28 +50,28 @@ func offload() (cases []suite.Case) {
 				Requirement: suite.Must, RFC: "RFC 9293 §3.1",
 				Steps: append(opened[:2:2], suite.Step{
 					Send:       partial(f.segment(func(x *suite.Exchange) byhandtest.TCP { return on(x, echo, ack, 0, data[:1000]) })),
-					Unfinished: true, Want: suite.Stream{Data: data[:1000]}.Want(),
+					Unfinished: true, Acks: f.acks(echo, 1000), Want: suite.Stream{Data: data[:1000]}.Want(),
 				}),
 			},
 			suite.Case{
 				ID: "offload" + f.suffix + "-super-segment", Title: "a super-segment is all the segments that it is to be cut into" + f.in,
 				Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 				Steps: append(opened[:2:2], suite.Step{Send: super(ack | byhandtest.Psh), Unfinished: true, Segment: 1000,
-					Want: suite.Stream{Data: data}.Want()}),
+					Acks: f.acks(echo, len(data)), Want: suite.Stream{Data: data}.Want()}),
 			},
 			suite.Case{
 				// FIN is the last segment's.
 				ID: "offload" + f.suffix + "-super-segment-fin", Title: "the FIN of a super-segment is behind all its data" + f.in,
 				Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 				Steps: append(opened[:2:2], suite.Step{Send: super(ack | fin), Unfinished: true, Segment: 1000,
-					Want: suite.Stream{Data: data, Fin: true}.Want()}),
+					Acks: f.acks(echo, len(data)+1), Want: suite.Stream{Data: data, Fin: true}.Want()}),
 			},
 			suite.Case{
 				// CWR is the first segment's: nothing that this host asked for.
 				ID: "offload" + f.suffix + "-super-segment-cwr", Title: "a super-segment with CWR is taken like one without" + f.in,
 				Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 				Steps: append(opened[:2:2], suite.Step{Send: super(ack | cwr), Unfinished: true, Segment: 1000,
-					Want: suite.Stream{Data: data}.Want()}),
+					Acks: f.acks(echo, len(data)), Want: suite.Stream{Data: data}.Want()}),
 			})
 	}
 	return cases

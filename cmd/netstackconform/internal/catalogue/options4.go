@@ -45,6 +45,14 @@ func recorded(slots int) suite.Match {
 	})
 }
 
+// inHex is options in words.
+func inHex(options []byte) string {
+	if len(options) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%x", options)
+}
+
 // Source route options (RFC 791 §3.1).
 const loose, strict = 131, 137
 
@@ -60,7 +68,7 @@ func byWayOf(kind byte) suite.Match {
 		want := route(kind, x.Peer4, 4)
 		switch o := p.Bytes[20:p.IPv4.HeaderLen]; {
 		case !bytes.Equal(o, want):
-			return fmt.Sprintf("its options are %x, not %x", o, want)
+			return fmt.Sprintf("its options are %s, not %x", inHex(o), want)
 		case p.Dst != netip.MustParseAddr(x.Via4):
 			return fmt.Sprintf("it goes to %s, not to %s", p.Dst, x.Via4)
 		}

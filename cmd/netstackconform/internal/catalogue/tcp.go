@@ -224,7 +224,7 @@ func tcp() []suite.Case {
 			Requirement: suite.Must, RFC: "RFC 9293 §3.8.1", Slow: true,
 			Steps: []suite.Step{
 				{Send: segment4(to(open, syn, isn, 0)), Want: synAck()},
-				{Wait: 1500 * time.Millisecond, Want: synAck()},
+				{Wait: 1500 * time.Millisecond, Want: synAck(), Repeats: true},
 			},
 		},
 	}

@@ -33,7 +33,9 @@ func tcpConnected() []suite.Case {
 			// be sent in reply"; hosts that send their SYN again acknowledge, too.
 			ID: "tcp-syn-again", Title: "a SYN that comes again is acknowledged again",
 			Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
-			Steps: []suite.Step{opened, {Send: segment4(to(port, syn, isn, 0)), Want: suite.AnyOf(synAck(), acked(0))}},
+			Steps: []suite.Step{opened, {
+				Send: segment4(to(port, syn, isn, 0)), Want: suite.AnyOf(synAck(), acked(0)), Repeats: true,
+			}},
 		},
 		{
 			// "If this connection was initiated with a passive OPEN (i.e., came

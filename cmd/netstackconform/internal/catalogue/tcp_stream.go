@@ -1,9 +1,12 @@
 package catalogue
 
 import (
+	"slices"
+
 	"netstackd/cmd/netstackconform/internal/suite"
 	"netstackd/hooks/byhand"
 	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/wire"
 )
 
 // family is one of the two ways to a host's TCP.
@@ -50,6 +53,23 @@ func (f family) say(port uint16, at int, data []byte) send {
 	}
 }
 
+// acks acknowledges the host's data, of which there is no gap, but no FIN, once so
+// many bytes have been sent.
+func (f family) acks(port uint16, sent int) func(x *suite.Exchange, got []*wire.Packet) []byte {
+	return func(x *suite.Exchange, got []*wire.Packet) []byte {
+		if len(x.Got) == 0 || len(got) == 0 || suite.DataLen(got[len(got)-1]) == 0 {
+			return nil
+		}
+		next := x.Got[0].TCP.Seq + 1
+		for _, p := range append(slices.Clone(x.Got), got...) {
+			if end := p.TCP.Seq + uint32(suite.DataLen(p)); int32(p.TCP.Seq-next) <= 0 && int32(end-next) > 0 {
+				next = end
+			}
+		}
+		return f.segment(func(*suite.Exchange) byhandtest.TCP { return to(port, ack, isn+1+uint32(sent), next) })(x)[0]
+	}
+}
+
 func tcpStream() (cases []suite.Case) {
 	const echo = suite.EchoPort
 	mss := func(n int) []byte { return []byte{byhand.TCPOptionMSS, 4, byte(n >> 8), byte(n)} }
@@ -61,7 +81,7 @@ func tcpStream() (cases []suite.Case) {
 			return suite.Step{Send: func(x *suite.Exchange) [][]byte {
 				all := f.say(echo, 0, data)(x)
 				return append(all[1:], all[0])
-			}, Want: suite.Stream{Data: data, Most: most}.Want()}
+			}, Acks: f.acks(echo, len(data)), Want: suite.Stream{Data: data, Most: most}.Want()}
 		}
 		cases = append(cases,
 			suite.Case{
@@ -71,7 +91,7 @@ func tcpStream() (cases []suite.Case) {
 				ID: "tcp" + f.suffix + "-stream", Title: "a stream comes without gaps, in segments that fit into the MTU" + f.in,
 				Requirement: suite.Must, RFC: "RFC 9293 §3.7.1",
 				Steps: append(f.open(echo, mss(1400)...), suite.Step{
-					Send: f.say(echo, 0, data), Want: suite.Stream{Data: data}.Want()}),
+					Send: f.say(echo, 0, data), Acks: f.acks(echo, len(data)), Want: suite.Stream{Data: data}.Want()}),
 			},
 			suite.Case{
 				// "If an MSS Option is not received at connection setup, TCP
@@ -96,8 +116,8 @@ func tcpStream() (cases []suite.Case) {
 				ID: "tcp" + f.suffix + "-straddle", Title: "of data that come again in part, the new part is taken" + f.in,
 				Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 				Steps: append(f.open(echo),
-					suite.Step{Send: f.say(echo, 0, data[:100]), Want: suite.Stream{Data: data[:100]}.Want()},
-					suite.Step{Send: f.say(echo, 50, data[50:250]), Want: suite.Amid(suite.Stream{At: 100, Data: data[100:250]}.Want())}),
+					suite.Step{Send: f.say(echo, 0, data[:100]), Acks: f.acks(echo, 100), Want: suite.Stream{Data: data[:100]}.Want()},
+					suite.Step{Send: f.say(echo, 50, data[50:250]), Acks: f.acks(echo, 250), Want: suite.Stream{At: 100, Data: data[100:250]}.Want()}),
 			},
 			suite.Case{
 				// "Segments with higher beginning sequence numbers SHOULD be held
@@ -110,7 +130,7 @@ func tcpStream() (cases []suite.Case) {
 						all[i], all[len(all)-1-i] = all[len(all)-1-i], all[i]
 					}
 					return all
-				}, Want: suite.Stream{Data: data[:2000]}.Want()}),
+				}, Acks: f.acks(echo, 2000), Want: suite.Stream{Data: data[:2000]}.Want()}),
 			},
 			suite.Case{
 				// The text is processed before the FIN (seventh and eighth), and
@@ -119,7 +139,7 @@ func tcpStream() (cases []suite.Case) {
 				Requirement: suite.Must, RFC: "RFC 9293 §3.10.7.4",
 				Steps: append(f.open(echo), suite.Step{Send: f.segment(func(x *suite.Exchange) byhandtest.TCP {
 					return on(x, echo, ack|fin, 0, data[:300])
-				}), Want: suite.Stream{Data: data[:300], Fin: true}.Want()}),
+				}), Acks: f.acks(echo, 301), Want: suite.Stream{Data: data[:300], Fin: true}.Want()}),
 			})
 	}
 	return cases

@@ -47,12 +47,12 @@ func (r *Report) WriteDeviations(dir string) ([]string, error) {
 func (r *Report) deviation(i int, one suite.Result) []byte {
 	var b bytes.Buffer
 	c := one.Case
-	fmt.Fprintf(&b, "# netstack: %s\n\n", c.Title)
 	verb := "deviates from"
 	if one.Status == suite.Killed {
-		verb = "dies of what is asked for by"
+		verb = "dies of a case of"
 	}
-	fmt.Fprintf(&b, "gVisor's netstack (%s) %s %s (%s).\n\n", r.GVisor, verb, c.RFC, c.Requirement)
+	fmt.Fprintf(&b, "# netstack %s %s (%s)\n\n", verb, c.RFC, c.ID)
+	fmt.Fprintf(&b, "What the RFC asks for (%s): %s. gVisor's netstack, %s, does otherwise.\n\n", c.Requirement, c.Title, r.GVisor)
 	fmt.Fprintf(&b, "- Observed: %s\n", one.Reason)
 	for n, st := range c.Steps {
 		fmt.Fprintf(&b, "- Wanted after step %d: %s\n", n+1, st.Want.Text)
@@ -61,8 +61,9 @@ func (r *Report) deviation(i int, one suite.Result) []byte {
 		fmt.Fprintf(&b, "- Decided in: `pkg/tcpip/%s`\n", strings.ReplaceAll(c.Place, " ", "`, `"))
 	}
 	fmt.Fprintf(&b, "\n## Reproduce\n\nNIC with %s and %s, forwarding off, TCP and UDP ports %d (echo) and %d (discard) open, and TCP port %d (a page). "+
-		"Whole IP packets, in hex, > to the host, < from it:\n\n```\n%s```\n",
-		suite.Prefix4, suite.Prefix6, suite.EchoPort, suite.DiscardPort, suite.PagePort, hexDump(one.Events))
+		"Whole IP packets, in hex, > to the host, < from it; what the host chooses itself is another each time:\n\n```\n%s```\n\n"+
+		"Or `netstackconform -case %s -v`, which shows them byte by byte.\n",
+		suite.Prefix4, suite.Prefix6, suite.EchoPort, suite.DiscardPort, suite.PagePort, hexDump(one.Events), c.ID)
 	fmt.Fprintf(&b, "\n## Other hosts on the same packets\n\n")
 	for _, h := range r.Hosts {
 		if h.Host == r.Netstack || h.Skipped != "" {

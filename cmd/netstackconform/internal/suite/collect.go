@@ -14,6 +14,9 @@ const (
 	// sentinel is sent before the host is taken for dead, each after patience.
 	patience = time.Second
 	tries    = 3
+	// dueIn is how long a reply may take, behind the sentinel's, where a host works
+	// beside.
+	dueIn = 2 * time.Second
 	// settle is how long silence lasts after the sentinel where a host works
 	// beside, and linger how long one more reply than is due may take.
 	settle = 40 * time.Millisecond
@@ -47,6 +50,9 @@ func (r *runner) collect(x *Exchange, step int, st *Step) ([]*wire.Packet, error
 		case i := <-x.inbox:
 			if i.sentinel == 0 {
 				c.add(i.packet)
+				if err := r.acknowledge(&c, st); err != nil {
+					return c.got, err
+				}
 			} else if i.sentinel != number {
 				continue
 			} else {
@@ -54,9 +60,9 @@ func (r *runner) collect(x *Exchange, step int, st *Step) ([]*wire.Packet, error
 			}
 			switch {
 			case !over:
-			case st.Want.judge(x, c.got) != "" && !st.Want.silent && besides:
+			case st.judge(x, c.got) != "" && !st.Want.silent && besides:
 				if i.sentinel != 0 {
-					timer.Reset(patience)
+					timer.Reset(dueIn)
 				}
 			case i.sentinel == 0:
 				timer.Reset(linger)
@@ -83,6 +89,19 @@ func (r *runner) collect(x *Exchange, step int, st *Step) ([]*wire.Packet, error
 			timer.Reset(patience)
 		}
 	}
+}
+
+// acknowledge sends what the step has to say to the last that came.
+func (r *runner) acknowledge(c *collection, st *Step) error {
+	if st.Acks == nil {
+		return nil
+	}
+	b := st.Acks(c.x, c.got)
+	if b == nil {
+		return nil
+	}
+	c.x.note(c.step, true, b)
+	return r.host.Send(b)
 }
 
 // watch sends a sentinel.

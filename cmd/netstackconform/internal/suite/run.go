@@ -158,7 +158,7 @@ func (r *runner) one(x *Exchange, c *Case) (result Result) {
 			result.Status, result.Reason = Killed, "killed the host: "+r.death(err)
 			return result
 		}
-		if why := st.Want.judge(x, got); why != "" {
+		if why := st.judge(x, got); why != "" {
 			result.Status, result.Reason = Deviate, fmt.Sprintf("wanted %s; %s", st.Want.Text, why)
 			if len(c.Steps) > 1 {
 				result.Reason = fmt.Sprintf("step %d: %s", n+1, result.Reason)

@@ -37,7 +37,7 @@ func (s Stream) Want() Want {
 	if s.Most > 0 {
 		text += fmt.Sprintf(", in segments of up to %d bytes", s.Most)
 	}
-	return Want{Text: text, judge: s.judge}
+	return Want{Text: text, repeats: true, judge: s.judge}
 }
 
 func (s Stream) judge(x *Exchange, got []*wire.Packet) string {
@@ -144,7 +144,7 @@ func Each(name string, m Match) Want {
 // Amid wants what w does of all that comes, but for segments which come again: a
 // host that waits for an acknowledgement sends them when it will.
 func Amid(w Want) Want {
-	return Want{Text: w.Text + ", retransmissions aside", silent: w.silent, judge: func(x *Exchange, got []*wire.Packet) string {
+	return Want{Text: w.Text + ", retransmissions aside", silent: w.silent, repeats: true, judge: func(x *Exchange, got []*wire.Packet) string {
 		return w.judge(x, slices.DeleteFunc(slices.Clone(got), x.again))
 	}}
 }
@@ -161,6 +161,14 @@ func (x *Exchange) again(p *wire.Packet) bool {
 }
 
 func occupies(p *wire.Packet) bool { return Behind(p) != p.TCP.Seq }
+
+// DataLen is how many bytes of data a segment has.
+func DataLen(p *wire.Packet) int {
+	if p.Upper != wire.LayerTCP || !p.Problem.IsZero() {
+		return 0
+	}
+	return len(p.Data()) - p.TCP.DataOffset
+}
 
 // Behind is the sequence number behind all that a segment occupies.
 func Behind(p *wire.Packet) uint32 {

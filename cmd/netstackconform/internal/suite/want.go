@@ -14,6 +14,8 @@ type Want struct {
 	Text string
 	// silent says that no reply is waited for.
 	silent bool
+	// repeats says that segments which come again are for judge to tell.
+	repeats bool
 	// judge says what is otherwise, or nothing.
 	judge func(x *Exchange, got []*wire.Packet) string
 }
