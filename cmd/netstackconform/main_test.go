@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -91,5 +92,36 @@ func TestPrediction(t *testing.T) {
 		if r.Status != suite.Pass && r.Status != suite.NoOpinion && r.Case.Requirement == suite.Must {
 			t.Errorf("%s: %s, %s", r.Case.ID, r.Status, r.Reason)
 		}
+	}
+}
+
+// TestREADME wants the table of the README to name cases that there are, each at
+// which netstack deviates, and to say how many there are.
+func TestREADME(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := map[string]bool{} // whether netstack deviates, as the README has it
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\|([^|]*)\\|(?:[^|]*\\|){4}$").FindAllSubmatch(text, -1) {
+		marked[string(row[1])] = strings.TrimSpace(string(row[2])) != ""
+	}
+	n := 0
+	for _, c := range catalogue.All() {
+		if c.Long {
+			continue
+		}
+		n++
+		deviates, named := marked[c.ID]
+		if deviates != (c.Place != "") {
+			t.Errorf("%s: the README names it: %v, as a deviation of netstack: %v; its place is %q", c.ID, named, deviates, c.Place)
+		}
+		delete(marked, c.ID)
+	}
+	for id := range marked {
+		t.Errorf("%s: the README names it, and there is no such case", id)
+	}
+	if want := fmt.Sprintf("\n%d cases ", n); !bytes.Contains(text, []byte(want)) && !bytes.Contains(text, []byte(" "+want[1:])) {
+		t.Errorf("the README does not say that there are %d cases", n)
 	}
 }

@@ -316,3 +316,52 @@ func TestUnfinished(t *testing.T) {
 		t.Errorf("%+v", r.Results[0])
 	}
 }
+
+// TestRepeats wants segments that come again left out, unless they count.
+func TestRepeats(t *testing.T) {
+	syn := byhandtest.TCP{SrcPort: 20000, DstPort: EchoPort, Flags: byhandtest.Syn}
+	answer := byhandtest.TCP{SrcPort: EchoPort, DstPort: 20000, Flags: byhandtest.Syn | byhandtest.Ack, Ack: 1}
+	twice := func(p *puppet, b []byte) {
+		var d wire.Packet
+		d.Decode(b)
+		p.sink(answer.Packet(Host4, d.Src.String()))
+		p.sink(answer.Packet(Host4, d.Src.String()))
+	}
+	sent := func(x *Exchange) [][]byte { return [][]byte{syn.Packet(x.Peer4, Host4)} }
+	once := Reply(Segment(byhandtest.Syn | byhandtest.Ack))
+	both := Replies(Segment(byhandtest.Syn|byhandtest.Ack), Segment(byhandtest.Syn|byhandtest.Ack))
+	for _, test := range []struct {
+		steps  []Step
+		status Status
+	}{
+		{[]Step{{Send: sent, Want: once}}, Pass},
+		{[]Step{{Send: sent, Want: once, Repeats: true}}, Deviate},
+		{[]Step{{Send: sent, Want: both, Repeats: true}}, Pass},
+		{[]Step{{Send: sent, Want: once}, {Send: sent, Want: Silence()}}, Pass},
+		{[]Step{{Send: sent, Want: once}, {Send: sent, Want: both, Repeats: true}}, Pass},
+	} {
+		if r := runAt(&puppet{manner: twice}, Case{ID: "it", Steps: test.steps}).Results[0]; r.Status != test.status {
+			t.Errorf("%d steps, repeats %v: %s, %s", len(test.steps), test.steps[0].Repeats, r.Status, r.Reason)
+		}
+	}
+}
+
+// TestAcks wants what a step has to say to each reply sent, and recorded.
+func TestAcks(t *testing.T) {
+	var heard []int
+	st := Step{Send: ask, Want: Reply(EchoReply(0)), Acks: func(x *Exchange, got []*wire.Packet) []byte {
+		heard = append(heard, len(got))
+		if len(heard) > 1 {
+			return nil
+		}
+		return byhandtest.IPv4{Src: x.Peer4, Dst: Host4, Protocol: 200}.Packet(nil)
+	}}
+	r := runAt(&puppet{manner: func(p *puppet, b []byte) {
+		if b[9] == wire.ProtocolICMPv4 {
+			answers(p, b)
+		}
+	}}, Case{ID: "it", Steps: []Step{st}}).Results[0]
+	if r.Status != Pass || len(r.Events) != 3 || !r.Events[2].ToHost || cmp.Diff([]int{1}, heard) != "" {
+		t.Errorf("%s, %s, %d events, heard %v", r.Status, r.Reason, len(r.Events), heard)
+	}
+}
