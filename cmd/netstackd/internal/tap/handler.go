@@ -128,9 +128,10 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q query) error 
 	log.Info("capture begins")
 	// The request is here: the deadline for it would end the answer.
 	_ = out.control.SetReadDeadline(time.Time{})
+	// Who has seen that the capture begins gets every packet from then on.
+	h.Readers.Follow(reader)
 	out.open()
 	to.Start()
-	h.Readers.Follow(reader)
 	why := h.wait(ctx, reader, q)
 	h.Readers.Stop(reader)
 	out.end(endPatience)

@@ -52,7 +52,6 @@ func newRig(t *testing.T, most int, change func(*Config)) *rig {
 	mux.Handle("GET /capture", NewHandler(c))
 	r.server = httptest.NewUnstartedServer(mux)
 	r.server.Config.BaseContext = func(net.Listener) context.Context { return base }
-	r.server.Config.ReadTimeout, r.server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
 	r.server.Start()
 	t.Cleanup(r.server.Close)
 	return r
@@ -120,8 +119,7 @@ func (r *rig) reason(t *testing.T) (reason string) {
 }
 
 // TestPcapng: the header is there at once, the packets as they pass, cut as asked;
-// after as many as asked for the answer is over, with an account. The server's own
-// deadlines do not end it.
+// after as many as asked for the answer is over, with an account.
 func TestPcapng(t *testing.T) {
 	r := newRig(t, 1, nil)
 	answer := r.get(t, "?count=3&snaplen=28&filter=icmp")
@@ -136,7 +134,6 @@ func TestPcapng(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await(t, 1)
-	time.Sleep(300 * time.Millisecond) // until the server's deadlines are over
 	for i := range 3 {
 		r.ping(1, 1200)
 		data, info, err := packets.ReadPacketData()
@@ -157,6 +154,38 @@ func TestPcapng(t *testing.T) {
 		t.Errorf("interface: %+v, %v", link, err)
 	}
 	r.await(t, 0)
+}
+
+// A deadlined answer notes the deadlines that it is given.
+type deadlined struct {
+	*httptest.ResponseRecorder
+	read, write []time.Time
+}
+
+func (d *deadlined) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t)
+	return nil
+}
+
+func (d *deadlined) SetWriteDeadline(t time.Time) error {
+	d.write = append(d.write, t)
+	return nil
+}
+
+// TestDeadlines: the server's deadlines do not end a capture: the one for reading is
+// taken away, and each piece has one of its own to be taken.
+func TestDeadlines(t *testing.T) {
+	log, _ := test.NewNullLogger()
+	h := NewHandler(Config{Readers: live.New(1), Patience: time.Hour, Log: log})
+	w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+	begun := time.Now()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/capture?duration=1ms", nil))
+	if len(w.read) != 1 || !w.read[0].IsZero() {
+		t.Errorf("deadlines for reading: %v", w.read)
+	}
+	if len(w.write) < 2 || w.write[0].Before(begun.Add(time.Hour)) || w.write[len(w.write)-1].After(time.Now().Add(endPatience)) {
+		t.Errorf("deadlines for writing: %v", w.write)
+	}
 }
 
 // TestJSON: the first line says what is captured, the last one why it has ended.
