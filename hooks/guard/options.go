@@ -16,6 +16,9 @@ func ignoreOptions(p *hooks.Packet) {
 	if p.Protocol != wire.ProtocolICMPv4 && p.Protocol != wire.ProtocolTCP {
 		return
 	}
+	if p.Instead() != nil {
+		return // another mend's packet need not have these options, nor so many
+	}
 	var seen [256]bool
 	for at := minHeader; at < p.IPv4.HeaderLen; {
 		o, ok := p.Option(at)
