@@ -203,7 +203,7 @@ func TestIntegrationRespondSlow(t *testing.T) {
 		}
 	}
 	background(t, "ping", "-i", "0.001", "-q", "-s", "8000", "172.16.0.3")
-	pinged(t, tool(t, patience, "ping", "-c", "300", "-i", "0.002", "-q", netstack4), 300)
+	pinged(t, tool(t, patience, "ping", "-c", "100", "-i", "0.02", "-q", netstack4), 100)
 	echoHashed(t, "172.16.0.3", 64<<20)
 	echoHashed(t, netstack4, 64<<20)
 	begun := time.Now()

@@ -72,7 +72,7 @@ func TestIntegrationLive(t *testing.T) {
 
 	pings := make(chan string)
 	go func() {
-		out, err := tryTool(patience, "ping", "-q", "-c", "300", "-i", "0.005", netstack4)
+		out, err := tryTool(patience, "ping", "-q", "-c", "150", "-i", "0.02", netstack4)
 		pings <- fmt.Sprint(out, err)
 	}()
 	crowd(t, ctx, client, 1000, 16-2)

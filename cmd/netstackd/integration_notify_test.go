@@ -128,7 +128,7 @@ func TestIntegrationWatchdog(t *testing.T) {
 		}
 	}
 	alive("is idle")
-	pinged(t, tool(t, patience, "ping", "-c", "200", "-i", "0.002", "-W", "3", netstack4), 200)
+	pinged(t, tool(t, patience, "ping", "-c", "50", "-i", "0.02", netstack4), 50)
 	alive("was pinged")
 	run(t, "link set dev "+device+" down")
 	d.waitLog(t, "is down")

@@ -27,7 +27,9 @@ const (
 	longest6 = 65535 - 8
 )
 
-// pinged checks what ping printed: so many sent, and each answered.
+// pinged checks what ping printed: so many sent, and each answered. For the last
+// reply ping waits hardly longer than from one request to the next, so 20 ms between
+// them are few enough.
 func pinged(t *testing.T, out string, count int) {
 	t.Helper()
 	want := fmt.Sprintf("%d packets transmitted, %d received, 0%% packet loss", count, count)

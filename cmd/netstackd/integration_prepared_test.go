@@ -87,7 +87,7 @@ func segmented(t *testing.T) bool {
 func answers(t *testing.T) {
 	t.Helper()
 	for _, host := range []string{netstack4, netstack6} {
-		pinged(t, tool(t, patience, "ping", "-c", "5", "-i", "0.002", "-M", "do", "-s", "3900", host), 5)
+		pinged(t, tool(t, patience, "ping", "-c", "5", "-i", "0.05", "-M", "do", "-s", "3900", host), 5)
 		tcpEcho(t, host)
 	}
 }
@@ -251,7 +251,7 @@ func TestIntegrationRootless(t *testing.T) {
 	d := startBy(t, cmd, func() error { return startCovered(cmd, deviceFile(0o666)) })
 	contained(t, d.cmd.Process.Pid, "65534")
 	for _, host := range []string{netstack4, netstack6} {
-		pinged(t, tool(t, patience, "nsenter", "-t", strconv.Itoa(d.cmd.Process.Pid), "-n", "ping", "-c", "5", "-i", "0.002", host), 5)
+		pinged(t, tool(t, patience, "nsenter", "-t", strconv.Itoa(d.cmd.Process.Pid), "-n", "ping", "-c", "5", "-i", "0.05", host), 5)
 	}
 	d.stop(t)
 }

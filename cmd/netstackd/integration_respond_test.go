@@ -89,8 +89,8 @@ func TestIntegrationRespondPerAddress(t *testing.T) {
 	}
 	path, flags := traceFile(t, "compare")
 	d := startDaemon(t, append(flags, "-addr", "172.16.0.3/24", "-respond", "172.16.0.3=byhand")...)
-	pinged(t, tool(t, patience, "ping", "-c", "5", "-i", "0.01", netstack4), 5)
-	pinged(t, tool(t, patience, "ping", "-c", "7", "-i", "0.01", "172.16.0.3"), 7)
+	pinged(t, tool(t, patience, "ping", "-c", "5", "-i", "0.05", netstack4), 5)
+	pinged(t, tool(t, patience, "ping", "-c", "7", "-i", "0.05", "172.16.0.3"), 7)
 	d.stop(t)
 	tr := readTrace(t, path)
 	tr.addsUp(t)
