@@ -133,22 +133,22 @@ func TestIntegrationRespondExec(t *testing.T) {
 	path, flags := traceFile(t, "compare")
 	answerer := script(t, answering)
 	d := startDaemon(t, append(flags, "-respond", answerer)...)
-	pinged(t, tool(t, patience, "ping", "-4", "-c", "20", "-i", "0.05", netstack4), 20)
-	pinged(t, tool(t, patience, "ping", "-6", "-c", "20", "-i", "0.05", netstack6), 20)
+	pinged(t, tool(t, patience, "ping", "-4", "-c", "10", "-i", "0.2", netstack4), 10)
+	pinged(t, tool(t, patience, "ping", "-6", "-c", "10", "-i", "0.2", netstack6), 10)
 	// Over the MTU the reply is fragmented for it.
 	for _, size := range []string{"1473", "3000", "20000"} {
-		pinged(t, tool(t, patience, "ping", "-4", "-c", "2", "-i", "0.1", "-s", size, netstack4), 2)
-		pinged(t, tool(t, patience, "ping", "-6", "-c", "2", "-i", "0.1", "-s", size, netstack6), 2)
+		pinged(t, tool(t, patience, "ping", "-4", "-c", "2", "-i", "0.5", "-s", size, netstack4), 2)
+		pinged(t, tool(t, patience, "ping", "-6", "-c", "2", "-i", "0.5", "-s", size, netstack6), 2)
 	}
 	d.waitLog(t, "answerer says: OK")
 	d.stop(t)
 	tr := readTrace(t, path)
 	tr.addsUp(t)
-	if got := tr.judged(t, "exec", true); len(got) != 1 || got["match"] != 52 {
-		t.Errorf("exec: %v, want 52 times match", got)
+	if got := tr.judged(t, "exec", true); len(got) != 1 || got["match"] != 32 {
+		t.Errorf("exec: %v, want 32 times match", got)
 	}
 	c := tr.answerers(t)[answerer]
-	if !c.Live || c.Requests != 52 || c.RightFirstTime != 52 {
+	if !c.Live || c.Requests != 32 || c.RightFirstTime != 32 {
 		t.Errorf("scorecard %+v", c)
 	}
 }
