@@ -22,16 +22,8 @@ type Endpoint struct {
 	ledger  *Ledger
 	options Options
 
-	// delivering is held, for reading, while a packet is delivered whose sums
-	// are verified, and alone while one is whose are not, if there is receive
-	// offload. It guards what Capabilities says of that.
-	delivering sync.RWMutex
-	// unverified says that what is being delivered is not verified. It is
-	// written under delivering.
-	unverified atomic.Bool
-
-	// dispatcher is netstack's side; nil while detached.
-	dispatcher atomic.Pointer[stack.NetworkDispatcher]
+	// attached is netstack's side; nil while detached.
+	attached atomic.Pointer[attachment]
 	// packets recycles *Packet, with its scratch.
 	packets sync.Pool
 }
@@ -41,6 +33,20 @@ var (
 	_ stack.GSOEndpoint       = (*Endpoint)(nil)
 	_ stack.NetworkDispatcher = (*Endpoint)(nil)
 )
+
+// An attachment is netstack's side, from one Attach to the next: who does not come
+// back from a netstack that panicked holds no lock of the one that follows.
+type attachment struct {
+	stack.NetworkDispatcher
+
+	// delivering is held, for reading, while a packet is delivered whose sums
+	// are verified, and alone while one is whose are not, if there is receive
+	// offload. It guards what Capabilities says of that.
+	delivering sync.RWMutex
+	// unverified says that what is being delivered is not verified. It is
+	// written under delivering.
+	unverified atomic.Bool
+}
 
 // Options of an Endpoint.
 type Options struct {
@@ -70,25 +76,25 @@ func New(child stack.LinkEndpoint, ledger *Ledger, o Options, chain ...Hook) *En
 func (e *Endpoint) Attach(dispatcher stack.NetworkDispatcher) {
 	if dispatcher == nil {
 		e.LinkEndpoint.Attach(nil)
-		e.dispatcher.Store(nil)
+		e.attached.Store(nil)
 		return
 	}
 	// Before the child, which may deliver at once.
-	e.dispatcher.Store(&dispatcher)
+	e.attached.Store(&attachment{NetworkDispatcher: dispatcher})
 	e.LinkEndpoint.Attach(e)
 }
 
 // IsAttached implements stack.LinkEndpoint.
-func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
+func (e *Endpoint) IsAttached() bool { return e.attached.Load() != nil }
 
 // DeliverNetworkPacket implements stack.NetworkDispatcher: an inbound packet
 // passes the chain and goes on to netstack.
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
-	dispatcher := e.dispatcher.Load()
-	w := e.pass(Inbound, pkt, dispatcher != nil, nil)
+	a := e.attached.Load()
+	w := e.pass(Inbound, pkt, a != nil, nil)
 	if w.ahead != nil {
 		// Made here, and so nobody has verified it.
-		e.deliver(*dispatcher, protocol, w.ahead, false)
+		e.deliver(a, protocol, w.ahead, false)
 		w.ahead.DecRef()
 	}
 	if w.instead != nil {
@@ -96,22 +102,22 @@ func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pk
 		pkt = w.instead
 	}
 	if w.forward {
-		e.deliver(*dispatcher, protocol, pkt, w.vouched)
+		e.deliver(a, protocol, pkt, w.vouched)
 	}
 }
 
 // deliver delivers a packet to netstack, which is told whether its sums are verified
 // if there is receive offload.
-func (e *Endpoint) deliver(d stack.NetworkDispatcher, protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, vouched bool) {
+func (e *Endpoint) deliver(a *attachment, protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, vouched bool) {
 	switch {
 	case !e.options.ReceiveOffload:
-		d.DeliverNetworkPacket(protocol, pkt)
+		a.DeliverNetworkPacket(protocol, pkt)
 	case vouched:
-		e.delivering.RLock()
-		defer e.delivering.RUnlock()
-		d.DeliverNetworkPacket(protocol, pkt)
+		a.delivering.RLock()
+		defer a.delivering.RUnlock()
+		a.DeliverNetworkPacket(protocol, pkt)
 	default:
-		e.deliverUnverified(d, protocol, pkt)
+		a.deliverUnverified(protocol, pkt)
 	}
 }
 
@@ -119,12 +125,12 @@ func (e *Endpoint) deliver(d stack.NetworkDispatcher, protocol tcpip.NetworkProt
 // sum, a fragment say: netstack has to. Its NIC asks for the capabilities once
 // for each packet, while that is delivered, and takes the packet, with all that
 // is reassembled of it, for verified or not by the answer.
-func (e *Endpoint) deliverUnverified(d stack.NetworkDispatcher, protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
-	e.delivering.Lock()
-	defer e.delivering.Unlock()
-	e.unverified.Store(true)
-	defer e.unverified.Store(false)
-	d.DeliverNetworkPacket(protocol, pkt)
+func (a *attachment) deliverUnverified(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	a.unverified.Store(true)
+	defer a.unverified.Store(false)
+	a.DeliverNetworkPacket(protocol, pkt)
 }
 
 // Capabilities implements stack.LinkEndpoint with the child's answer, and
@@ -132,7 +138,8 @@ func (e *Endpoint) deliverUnverified(d stack.NetworkDispatcher, protocol tcpip.N
 // delivered unverified.
 func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
 	c := e.LinkEndpoint.Capabilities()
-	if e.options.ReceiveOffload && !e.unverified.Load() {
+	a := e.attached.Load()
+	if e.options.ReceiveOffload && (a == nil || !a.unverified.Load()) {
 		return c | stack.CapabilityRXChecksumOffload
 	}
 	return c &^ stack.CapabilityRXChecksumOffload
@@ -141,8 +148,8 @@ func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
 // DeliverLinkPacket implements stack.NetworkDispatcher. A TUN has no link
 // layer, so there is nothing for packet sockets to see.
 func (e *Endpoint) DeliverLinkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
-	if dispatcher := e.dispatcher.Load(); dispatcher != nil {
-		(*dispatcher).DeliverLinkPacket(protocol, pkt)
+	if a := e.attached.Load(); a != nil {
+		a.DeliverLinkPacket(protocol, pkt)
 	}
 }
 

@@ -288,3 +288,39 @@ func inView(b []byte, cuts ...int) *stack.PacketBuffer {
 	copy(pkt.NetworkHeader().Push(20), b[:20])
 	return pkt
 }
+
+// stuckInside is a netstack that a packet does not come back from.
+type stuckInside struct {
+	netstack
+	entered, release chan struct{}
+}
+
+func (s *stuckInside) DeliverNetworkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {
+	close(s.entered)
+	<-s.release
+}
+
+// TestStuckInside: a packet, verified or not, that never comes back from a netstack
+// which panicked holds up none that goes to the next.
+func TestStuckInside(t *testing.T) {
+	verified, not := tcpSegment(10), packet("nothing to verify it by")
+	for _, first := range [][]byte{verified, not} {
+		e := hooks.New(capableChild{child: newChild()}, newLedger(), hooks.Options{ReceiveOffload: true})
+		stuck := &stuckInside{entered: make(chan struct{}), release: make(chan struct{})}
+		e.Attach(stuck)
+		var gone sync.WaitGroup
+		gone.Go(func() { deliver(t, e, first) })
+		<-stuck.entered
+		e.Attach(nil)
+		next := &asking{e: e, told: map[string]map[stack.LinkEndpointCapabilities]int{}}
+		e.Attach(next)
+		deliver(t, e, verified)
+		deliver(t, e, not)
+		want := map[string]map[stack.LinkEndpointCapabilities]int{string(verified): {rx: 1}, string(not): {0: 1}}
+		if diff := cmp.Diff(want, next.told); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+		close(stuck.release)
+		gone.Wait()
+	}
+}

@@ -89,6 +89,7 @@ type Endpoint struct {
 	stop       chan struct{}           // made by Attach, closed and made nil by detachLocked
 	reading    bool                    // the reader goroutine lives
 	delivering bool                    // it is handing packets to a dispatcher
+	reader     int                     // its number; earlier ones were given up
 	followers  int                     // follower goroutines that live; the older one is about to end
 	following  chan struct{}           // closed by the latest follower when it ends
 	closed     bool
@@ -182,7 +183,7 @@ func (e *Endpoint) Attach(d stack.NetworkDispatcher) {
 	}
 	if !e.reading {
 		e.reading = true
-		go e.readLoop()
+		go e.readLoop(e.reader)
 	}
 	// A reader that was told to stop and has not yet goes on instead.
 	e.mover.resume()
@@ -207,6 +208,24 @@ func (e *Endpoint) detachLocked() {
 	}
 	e.mover.interrupt()
 	e.changed.Broadcast()
+}
+
+// Abandon gives up a reader that is handing packets to a dispatcher, which may never
+// return: netstack panicked, say, and left its locks held. The next Attach starts
+// another. Nobody waits for the one given up; if it does come back it hands over
+// what it has, and ends. Call it after Attach(nil).
+func (e *Endpoint) Abandon() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reading && e.delivering {
+		e.reader++
+		e.reading, e.delivering = false, false
+		if e.beat != nil { // the next one is of the next reader
+			close(e.beat)
+			e.beat = nil
+		}
+		e.changed.Broadcast()
+	}
 }
 
 // IsAttached tells whether the last Attach had a dispatcher.

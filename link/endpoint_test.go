@@ -3,6 +3,7 @@ package link_test
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,6 +157,58 @@ func TestDetachInsideDelivery(t *testing.T) {
 		}
 		close(release)
 		within(t, "Wait", func() { <-waited })
+	})
+}
+
+// TestAbandon: a reader that does not come back from a delivery is given up. Another
+// takes its place, nobody waits for it, and when it does come back it takes nothing
+// from the device.
+func TestAbandon(t *testing.T) {
+	bothWays(t, func(t *testing.T, o linktest.DeviceOptions) {
+		o.BatchSize = 4
+		dev, e, _ := fake(t, o)
+		stuck := newCollector()
+		entered, release := make(chan struct{}), make(chan struct{})
+		stuck.then = sync.OnceFunc(func() {
+			close(entered)
+			<-release
+		})
+		e.Attach(stuck)
+		if err := dev.InjectRead(nil, packet4(20), packet4(21)); err != nil {
+			t.Fatal(err)
+		}
+		<-entered
+		e.Attach(nil)
+		e.Abandon()
+		within(t, "Wait", e.Wait)
+		next := newCollector()
+		e.Attach(next)
+		for n := 30; n < 40; n++ {
+			if n == 35 {
+				close(release)
+			}
+			if err := dev.Inject(packet4(n)); err != nil {
+				t.Fatal(err)
+			}
+			if got := len(next.next(t).bytes); got != n {
+				t.Errorf("a packet of %d bytes, want %d", got, n)
+			}
+		}
+		for n := range 2 { // of one read, it hands over all
+			if got := len(stuck.next(t).bytes); got != 20+n {
+				t.Errorf("the one given up handed over %d bytes, want %d", got, 20+n)
+			}
+		}
+		// One that is not inside a delivery is not given up: it would read on.
+		e.Attach(nil)
+		e.Abandon()
+		e.Attach(next)
+		if err := dev.Inject(packet4(50)); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(next.next(t).bytes); got != 50 {
+			t.Errorf("a packet of %d bytes, want 50", got)
+		}
 	})
 }
 

@@ -27,8 +27,8 @@ const (
 const politeTurns = 64
 
 // readLoop is the reader goroutine: it hands the device's packets to whichever
-// dispatcher is attached.
-func (e *Endpoint) readLoop() {
+// dispatcher is attached. number is its own.
+func (e *Endpoint) readLoop(number int) {
 	var (
 		pkts     []*stack.PacketBuffer
 		err      error
@@ -56,7 +56,7 @@ func (e *Endpoint) readLoop() {
 		if gone := e.judgeRead(err); gone != nil {
 			e.die(gone)
 		}
-		if stop, goOn := e.readAgain(err, failures); !goOn {
+		if stop, goOn := e.readAgain(number, err, failures); !goOn {
 			return
 		} else if failures > freeFailures {
 			pause(stop, failures-freeFailures)
@@ -67,9 +67,12 @@ func (e *Endpoint) readLoop() {
 // readAgain is the end of each turn of the reader. goOn is false when it is to
 // end, which is decided and recorded under one lock, so that Attach never finds
 // a reader that is about to leave. stop is closed when the endpoint is detached.
-func (e *Endpoint) readAgain(err error, failures int) (stop <-chan struct{}, goOn bool) {
+func (e *Endpoint) readAgain(number int, err error, failures int) (stop <-chan struct{}, goOn bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if number != e.reader {
+		return nil, false // it was given up
+	}
 	e.delivering = false
 	detached := e.dispatcher == nil
 	goOn = !e.closed && e.dead == nil && !e.dev.closing.Load() &&

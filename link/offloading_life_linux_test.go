@@ -165,7 +165,7 @@ func TestOffloadingLies(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.readLoop()
+		e.readLoop(0)
 	}()
 	const lies = 100
 	lie := frame(super(virtioTCPv4, 0, 20), ip4(protoTCP, 0, tcp(0, 300)))

@@ -37,6 +37,19 @@ type Config struct {
 	// and the services.
 	About About
 
+	// Panicked is told of each panic of netstack's on a goroutine of ours, on that
+	// goroutine, which must not wait; it may be called by several at once. Restarting
+	// is called before each rebuild, while nothing is attached, and Rebuilt after it,
+	// with the time that the host was down; neither may wait. Abandon is called after
+	// Link was detached from a netstack that panicked, in which its goroutines may be
+	// stuck for ever: it gives those up. All may be nil.
+	Panicked   func(Panic)
+	Restarting func()
+	Rebuilt    func(down time.Duration)
+	Abandon    func()
+	// ExitOnPanic says not to rebuild netstack when it panicked.
+	ExitOnPanic bool
+
 	// Log receives everything worth saying; nil says nothing.
 	Log logrus.FieldLogger
 }

@@ -233,7 +233,11 @@ type Listener struct {
 func (h *Host) Listeners() []Listener {
 	counters := h.Counters().Services
 	all := []Listener{}
-	for _, s := range h.services {
+	i := h.current()
+	if i == nil {
+		return all
+	}
+	for _, s := range i.services {
 		n := counters[s.name]
 		if l := s.listener; l != nil {
 			limit := l.limit.Load()
@@ -248,14 +252,49 @@ func (h *Host) Listeners() []Listener {
 
 // Connections calls see for TCP connections that services have accepted, the oldest
 // first, but for no more than limit, and returns what there is of all. It may be
-// called at any time; see may take its time, for packets pass meanwhile.
+// called at any time; see may take its time, for packets pass meanwhile, and is called
+// by one goroutine at a time. Of a netstack that panics meanwhile there are none.
 func (h *Host) Connections(limit int, see func(Connection)) ConnectionTotals {
+	i := h.current()
+	if i == nil {
+		return noConnections()
+	}
+	var (
+		seeing sync.Mutex
+		over   bool // guarded by seeing
+	)
+	totals := noConnections()
+	whole := i.ask(WhereCount, func() {
+		i.show(limit, &totals, func(c Connection) {
+			seeing.Lock()
+			defer seeing.Unlock()
+			if !over {
+				see(c)
+			}
+		})
+	})
+	if whole {
+		return totals
+	}
+	seeing.Lock()
+	defer seeing.Unlock()
+	over = true // for it may still look at one
+	return noConnections()
+}
+
+// noConnections are none, of every state.
+func noConnections() ConnectionTotals {
 	totals := ConnectionTotals{States: map[string]uint64{otherState: 0}}
 	for _, name := range states {
 		totals.States[name] = 0
 	}
+	return totals
+}
+
+// show adds the connections to totals, and calls see for no more than limit.
+func (i *instance) show(limit int, totals *ConnectionTotals, see func(Connection)) {
 	shown := 0
-	h.connections.each(func(c *connection, ep *tcp.Endpoint, s tcp.EndpointState) {
+	i.connections.each(func(c *connection, ep *tcp.Endpoint, s tcp.EndpointState) {
 		totals.States[stateName(s)]++
 		queue := queueOf(ep)
 		totals.Queue += uint64(queue)
@@ -267,7 +306,6 @@ func (h *Host) Connections(limit int, see func(Connection)) ConnectionTotals {
 			}
 		}
 	})
-	return totals
 }
 
 // queueOf is how many bytes of a connection wait for its service.

@@ -105,10 +105,10 @@ func TestConnectionsEnd(t *testing.T) {
 	}
 	eventually(t, "netstack to forget those that the clients have closed", func() bool {
 		runtime.GC()
-		p.host.connections.mu.Lock()
-		defer p.host.connections.mu.Unlock()
+		p.host.current().connections.mu.Lock()
+		defer p.host.current().connections.mu.Unlock()
 		n := 0
-		for _, chunk := range p.host.connections.chunks {
+		for _, chunk := range p.host.current().connections.chunks {
 			n += len(chunk)
 		}
 		return n == 1 // that in TIME-WAIT
@@ -168,7 +168,7 @@ func BenchmarkConnections(b *testing.B) {
 		time.Sleep(time.Millisecond)
 	}
 	var one *connection
-	cs := &p.host.connections
+	cs := &p.host.current().connections
 	for _, chunk := range cs.chunks {
 		for _, each := range chunk {
 			one = each

@@ -1,5 +1,10 @@
 package stack
 
+import (
+	"maps"
+	"reflect"
+)
+
 // Counters is a snapshot. All but the Open and Established figures only ever
 // grow. netstack counts each by itself, so figures that belong together can
 // differ by the packets under way while the snapshot is taken.
@@ -11,6 +16,7 @@ type Counters struct {
 	UDP      UDPCounters
 	Services map[string]ServiceCounters // by name; the services that run
 	Drops    map[string]uint64          // by name; every name of DropReasons
+	Panics   PanicCounters
 }
 
 // IPCounters are packets of IPv4 and IPv6 together. A fragment is a packet.
@@ -89,64 +95,168 @@ type ServiceCounters struct {
 	Ignored     uint64 // UDP datagrams left unanswered for one of DropReasons
 }
 
+// PanicCounters are of panics on goroutines of ours, and of what came of them.
+type PanicCounters struct {
+	By          map[string]uint64 // panics, by the name of each Where
+	Rebuilds    uint64            // netstacks that took another's place
+	Connections uint64            // TCP connections that were lost
+}
+
 // RateLimited is how many ICMP errors the rate limit has kept back, IPv4 and
 // IPv6 together: two counters read, without a lock. It may be called at any
 // time, from any goroutine.
 func (h *Host) RateLimited() uint64 {
-	s := h.stack.Stats().ICMP
-	return s.V4.PacketsSent.RateLimited.Value() + s.V6.PacketsSent.RateLimited.Value()
+	s := h.instances.Load()
+	n := s.past.ICMPv4.RateLimited + s.past.ICMPv6.RateLimited
+	for _, i := range s.abandoned {
+		n += i.rateLimited()
+	}
+	if s.current != nil {
+		n += s.current.rateLimited()
+	}
+	return n
 }
 
 // Refused is how many TCP segments and connections netstack has turned away for
 // want of room: backlogs and queues that are full. Otherwise as RateLimited.
 func (h *Host) Refused() uint64 {
-	s := h.stack.Stats()
-	return s.DroppedPackets.Value() + s.TCP.ListenOverflowSynDrop.Value() + s.TCP.FailedConnectionAttempts.Value()
+	s := h.instances.Load()
+	n := s.refused
+	for _, i := range s.abandoned {
+		n += i.refused()
+	}
+	if s.current != nil {
+		n += s.current.refused()
+	}
+	return n
 }
 
 // Counters takes a snapshot. It may be called at any time, after Close too. The
-// caller owns the maps.
+// caller owns the maps. What netstacks counted that panicked is in it.
 func (h *Host) Counters() Counters {
-	c := h.netstackCounters()
-	c.Services = make(map[string]ServiceCounters, len(h.services))
-	c.Drops = make(map[string]uint64)
-	for name := range DropReasons() {
-		c.Drops[name] = 0
+	s := h.instances.Load()
+	c := s.past
+	for _, i := range s.abandoned {
+		c = c.plus(i.counters(), false)
 	}
-	for _, s := range h.services {
-		var sc ServiceCounters
-		if l := s.listener; l != nil {
-			sc.Connections = l.accepted.Load()
-			sc.Open = uint64(l.open())
-			sc.Refused = l.refused.Load()
-			sc.Idle = l.idled.Load()
-			sc.Crowding = l.crowding.Load()
-			sc.Overfull, sc.GaveWay = l.overfull.Load(), l.gaveWay.Load()
-			c.Drops[DropConnectionLimit] += sc.Refused
-			c.Drops[DropTotalLimit] += sc.Overfull
-			c.Drops[DropGaveWay] += sc.GaveWay
-			c.Drops[DropSourceLimit] += sc.Crowding
-			c.Drops[DropIdle] += sc.Idle
-		}
-		if v := s.speed; v != nil {
-			v.count(&sc, c.Drops)
-		} else if k := s.socket; k != nil {
-			sc.Datagrams = k.received.Load()
-			sc.Replies = k.replied.Load()
-			for reason, name := range datagramReasons {
-				n := k.ignored[reason].Load()
-				sc.Ignored += n
-				c.Drops[name] += n
-			}
-		}
-		c.Services[s.name] = sc
+	if s.current != nil {
+		c = c.plus(s.current.counters(), true)
+	}
+	c.Panics = PanicCounters{By: map[string]uint64{}, Rebuilds: h.rebuilds.Load(), Connections: h.lost.Load()}
+	for w := range wheres {
+		c.Panics.By[w.String()] = h.panics[w].Load()
 	}
 	return c
 }
 
+// rateLimited is that of Host.
+func (i *instance) rateLimited() (n uint64) {
+	i.cover(WhereCount, func() {
+		s := i.stack.Stats().ICMP
+		n = s.V4.PacketsSent.RateLimited.Value() + s.V6.PacketsSent.RateLimited.Value()
+	})
+	return n
+}
+
+// refused is that of Host.
+func (i *instance) refused() (n uint64) {
+	i.cover(WhereCount, func() {
+		s := i.stack.Stats()
+		n = s.DroppedPackets.Value() + s.TCP.ListenOverflowSynDrop.Value() + s.TCP.FailedConnectionAttempts.Value()
+	})
+	return n
+}
+
+// counters is that of Host. It waits for no lock that one who panics may hold.
+func (i *instance) counters() (c Counters) {
+	i.cover(WhereCount, func() { i.collect(&c) })
+	return c
+}
+
+func (i *instance) collect(c *Counters) {
+	*c = i.netstackCounters()
+	c.Services = make(map[string]ServiceCounters, len(i.services))
+	c.Drops = make(map[string]uint64)
+	for name := range DropReasons() {
+		c.Drops[name] = 0
+	}
+	c.Drops[DropAbandonedIn] = i.link.lostIn.Load()
+	c.Drops[DropAbandonedOut] = i.link.lostOut.Load()
+	c.Drops[DropPanic] = i.link.panics.Load()
+	for _, s := range i.services {
+		c.Services[s.name] = s.count(c.Drops)
+	}
+}
+
+// count returns the service's counters and adds its drops.
+func (s *service) count(drops map[string]uint64) (sc ServiceCounters) {
+	if l := s.listener; l != nil {
+		sc.Connections = l.accepted.Load()
+		sc.Open = uint64(l.open())
+		sc.Refused = l.refused.Load()
+		sc.Idle = l.idled.Load()
+		sc.Crowding = l.crowding.Load()
+		sc.Overfull, sc.GaveWay = l.overfull.Load(), l.gaveWay.Load()
+		drops[DropConnectionLimit] += sc.Refused
+		drops[DropTotalLimit] += sc.Overfull
+		drops[DropGaveWay] += sc.GaveWay
+		drops[DropSourceLimit] += sc.Crowding
+		drops[DropIdle] += sc.Idle
+	}
+	if v := s.speed; v != nil {
+		v.count(&sc, drops)
+	} else if k := s.socket; k != nil {
+		sc.Datagrams = k.received.Load()
+		sc.Replies = k.replied.Load()
+		for reason, name := range datagramReasons {
+			n := k.ignored[reason].Load()
+			sc.Ignored += n
+			drops[name] += n
+		}
+	}
+	return sc
+}
+
+// plus adds what an instance counted. Of one that does not live, the figures of what
+// is open now are left out. Neither is changed.
+func (c Counters) plus(o Counters, lives bool) Counters {
+	if !lives {
+		o.TCP.Established = 0
+	}
+	for _, pair := range [...][2]any{
+		{&c.IP, &o.IP}, {&c.ICMPv4, &o.ICMPv4}, {&c.ICMPv6, &o.ICMPv6}, {&c.TCP, &o.TCP}, {&c.UDP, &o.UDP},
+	} {
+		add(pair[0], pair[1])
+	}
+	services, drops := map[string]ServiceCounters{}, map[string]uint64{}
+	maps.Copy(services, c.Services)
+	for name, s := range o.Services {
+		if !lives {
+			s.Open = 0
+		}
+		sum := services[name]
+		add(&sum, &s)
+		services[name] = sum
+	}
+	maps.Copy(drops, c.Drops)
+	for reason, n := range o.Drops {
+		drops[reason] += n
+	}
+	c.Services, c.Drops = services, drops
+	return c
+}
+
+// add adds to each number of a struct the same one of another.
+func add(to, from any) {
+	t, f := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
+	for i := range t.NumField() {
+		t.Field(i).SetUint(t.Field(i).Uint() + f.Field(i).Uint())
+	}
+}
+
 // netstackCounters reads what netstack counts.
-func (h *Host) netstackCounters() Counters {
-	s := h.stack.Stats()
+func (i *instance) netstackCounters() Counters {
+	s := i.stack.Stats()
 	in4, out4 := s.ICMP.V4.PacketsReceived, s.ICMP.V4.PacketsSent
 	in6, out6 := s.ICMP.V6.PacketsReceived, s.ICMP.V6.PacketsSent
 	var unknown uint64

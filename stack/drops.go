@@ -1,7 +1,7 @@
 package stack
 
-// The reasons why this room refuses a connection or leaves a datagram
-// unanswered. The names are those of metrics, traces and capture comments, and
+// The reasons why this room refuses a connection, leaves a datagram
+// unanswered, or loses a packet with a netstack that panicked. The names are those of metrics, traces and capture comments, and
 // no other room uses them.
 const (
 	// DropConnectionLimit: a TCP connection over the limit of its service was
@@ -37,6 +37,12 @@ const (
 	DropIperf3NoStream = "service-iperf3-no-stream"
 	// DropIperf3Short: a datagram of an iperf3 test had no whole head.
 	DropIperf3Short = "service-iperf3-short"
+	// DropPanic: netstack panicked of a packet that was delivered to it.
+	DropPanic = "netstack-panic"
+	// DropAbandonedIn: a packet was on its way to a netstack that panicked.
+	DropAbandonedIn = "netstack-abandoned"
+	// DropAbandonedOut: a netstack that panicked had yet a packet to send.
+	DropAbandonedOut = "netstack-abandoned-sent"
 )
 
 // DropReasons documents each reason, one line each, by name. The caller owns
@@ -56,6 +62,9 @@ func DropReasons() map[string]string {
 		DropIperf3NoCookie:  "TCP connection to iperf3 that did not begin with an iperf3 cookie, reset",
 		DropIperf3NoStream:  "UDP datagram to iperf3 that belongs to no stream of a running test, ignored",
 		DropIperf3Short:     "UDP datagram of an iperf3 test that is too short for its header, ignored",
+		DropPanic:           "inbound packet of which netstack panicked while it was delivered",
+		DropAbandonedIn:     "inbound packet on its way to a netstack that had just panicked",
+		DropAbandonedOut:    "outbound packet of a netstack that has panicked and been abandoned",
 	}
 }
 

@@ -3,34 +3,46 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
-	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// Host is one IP host: netstack, its NIC and its services. Its methods are safe
-// for concurrent use. Whatever New returned needs Close.
+// Host is one IP host: netstack, its NIC and its services. It outlives its netstack:
+// when that panics on a goroutine of ours, the instance is abandoned and another one
+// built in its place (rebuild.go). Its methods are safe for concurrent use. Whatever
+// New returned needs Close.
 type Host struct {
-	link     netstack.LinkEndpoint
-	prefixes []netip.Prefix
-	log      logrus.FieldLogger
-	stack    *netstack.Stack
-	services []*service
-	limits   limits
-	sources  *sources
-	// connections are those of all services.
-	connections connections
+	config Config
+	chosen []definition
+	limits limits // guarded by mu
+	log    logrus.FieldLogger
+	// cores are how many ran Go code when New was called: netstack starts as many
+	// TCP processors.
+	cores int
 
-	// done is closed by Close and tells every goroutine of the host to end.
-	done chan struct{}
-	// goroutines counts those of the host: one for each listener, one for each
-	// TCP connection.
-	goroutines sync.WaitGroup
+	// instances is written under mu.
+	instances atomic.Pointer[instances]
+
+	panics         [wheres]atomic.Uint64
+	rebuilds, lost atomic.Uint64
+
+	// broken has room for one signal that the current instance may be damaged.
+	broken chan struct{}
+	// done is closed by Close and ends the keeper, which is the goroutine that
+	// rebuilds.
+	done   chan struct{}
+	keeper sync.WaitGroup
+	budget budget // the keeper's
+
+	// failed is closed, once, when the host is not rebuilt; failure says why.
+	failed  chan struct{}
+	failure error
 
 	mu      sync.Mutex
 	started bool // guarded by mu
@@ -40,15 +52,27 @@ type Host struct {
 	closeErr error // written under closing
 }
 
-// service is one definition and what was opened for it; what it does not have
-// is nil.
-type service struct {
-	definition
-	listener *listener
-	socket   *socket
-	web      *webServer
-	speed    *speedServer
+// instances are those that a host has. They do not change.
+type instances struct {
+	// current is nil while there is none.
+	current *instance
+	// abandoned are damaged and not freed.
+	abandoned []*instance
+	// past is what those counted that are freed, and refused that of Refused.
+	past    Counters
+	refused uint64
 }
+
+// all returns the instances that still count.
+func (s *instances) all() []*instance {
+	if s.current == nil {
+		return s.abandoned
+	}
+	return append(slices.Clone(s.abandoned), s.current)
+}
+
+// current is the instance that lives, or nil.
+func (h *Host) current() *instance { return h.instances.Load().current }
 
 // New builds a host and opens its listeners. Nothing is attached, and no
 // goroutine of this package runs, before Start; netstack's TCP goroutines run
@@ -62,51 +86,20 @@ func newHost(c Config, lim limits) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Log == nil {
+		c.Log = silentLog()
+	}
+	c.Addresses = slices.Clone(c.Addresses)
 	h := &Host{
-		link:     c.Link,
-		prefixes: slices.Clone(c.Addresses),
-		log:      c.Log,
-		limits:   lim,
-		sources:  newSources(lim),
-		done:     make(chan struct{}),
+		config: c, chosen: chosen, limits: lim, log: c.Log, cores: runtime.GOMAXPROCS(0),
+		broken: make(chan struct{}, 1), done: make(chan struct{}), failed: make(chan struct{}),
 	}
-	if h.log == nil {
-		h.log = silentLog()
+	i, err := newInstance(&h.config, chosen, lim, h.panicked)
+	if err != nil {
+		return nil, err
 	}
-	if h.stack, err = newNetstack(); err != nil {
-		return nil, fmt.Errorf("create host: %w", err)
-	}
-	own := newOwnAddresses(h.prefixes)
-	for _, d := range chosen {
-		s := &service{definition: d}
-		h.services = append(h.services, s) // first, so that Close finds what is open
-		if err := h.open(s, own, c.About, chosen); err != nil {
-			return nil, errors.Join(fmt.Errorf("create host: %w", err), h.Close())
-		}
-	}
+	h.instances.Store(&instances{current: i})
 	return h, nil
-}
-
-func (h *Host) open(s *service, own *ownAddresses, about About, chosen []definition) error {
-	var err error
-	if s.streams() {
-		s.listener, err = listenTCP(h.stack, s.name, s.port, h.limits, h.sources, &h.connections, h.done, h.log)
-		if err != nil {
-			return err
-		}
-	}
-	if s.definition.web {
-		s.web = newWebServer(s.listener, makePage(about, h.prefixes, chosen), h.limits, h.log)
-	}
-	if s.datagrams() {
-		if s.socket, err = listenUDP(h.stack, s.definition, own); err != nil {
-			return err
-		}
-	}
-	if s.definition.speed {
-		s.speed = newSpeedServer(s.listener, s.socket, h.log)
-	}
-	return nil
 }
 
 // Start attaches the link, gives the host its addresses and routes, and begins
@@ -121,24 +114,10 @@ func (h *Host) Start() error {
 		return errors.New("start host: already started")
 	}
 	h.started = true
-	if err := addNIC(h.stack, h.link, h.prefixes); err != nil {
-		return fmt.Errorf("start host: %w", err)
+	if err := h.current().start(); err != nil {
+		return err
 	}
-	for _, s := range h.services {
-		switch {
-		case s.web != nil:
-			h.goroutines.Go(s.web.serve)
-		case s.speed != nil:
-			h.goroutines.Go(s.speed.serve)
-		case s.listener != nil:
-			h.goroutines.Go(func() { h.accept(s) })
-		}
-	}
-	// Last, so that the first packet finds everything.
-	if err := enableNIC(h.stack); err != nil {
-		return fmt.Errorf("start host: %w", err)
-	}
-	h.log.WithFields(logrus.Fields{"addresses": h.prefixes, "services": h.names()}).Debug("netstack is up")
+	h.keeper.Go(h.keep)
 	return nil
 }
 
@@ -149,61 +128,30 @@ func (h *Host) SetLimits(l Limits) error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("set limits: %w", err)
 	}
-	lim := l.limits()
-	h.sources.setLimits(lim)
-	for _, s := range h.services {
-		if s.listener == nil {
-			continue
-		}
-		if err := s.listener.setLimits(lim); err != nil {
-			return fmt.Errorf("set limits: %w", err)
-		}
+	h.mu.Lock()
+	h.limits = l.limits()
+	lim, i := h.limits, h.current()
+	h.mu.Unlock()
+	if i == nil {
+		return nil // the next one gets them
+	}
+	if err := i.setLimits(lim); err != nil {
+		return fmt.Errorf("set limits: %w", err)
 	}
 	return nil
 }
 
-func (h *Host) names() []string {
-	names := make([]string, 0, len(h.services))
-	for _, s := range h.services {
-		names = append(names, s.name)
-	}
-	return names
-}
-
-// accept is the accept loop of one service.
-func (h *Host) accept(s *service) {
-	for {
-		at, wq, err := s.listener.next()
-		if err != nil {
-			if !errors.Is(err, os.ErrClosed) {
-				h.log.WithField("service", s.name).WithError(err).Error("listener failed")
-			}
-			return
-		}
-		h.goroutines.Go(func() { h.serve(s, at, wq) })
-	}
-}
-
-// serve serves one connection to its end.
-func (h *Host) serve(s *service, at *seat, wq *waiter.Queue) {
-	defer at.release()
-	conn := newStream(at, wq, at.idle, h.done)
-	err := s.stream(conn)
-	if errors.Is(err, errIdle) {
-		s.listener.idled.Add(1)
-	}
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		h.log.WithFields(logrus.Fields{"service": s.name, "remote": conn.from}).
-			WithError(err).Debug("connection ended early")
-	}
-	conn.close(err == nil)
-}
+// closePatience is how long Close waits for a damaged netstack to be freed.
+const closePatience = time.Second
 
 // Close stops the services, resets the connections that are open, detaches the
 // link and frees netstack. It waits until no goroutine of the host or of
 // netstack is left, for the link's own too as far as Link.Wait knows them, and
 // must not be called from within the link's delivery. Resets leave through the
 // link while it is still attached. netstack closes the link endpoint.
+//
+// For a netstack that has panicked it waits a second at most, and that does not close
+// the link endpoint.
 //
 // Every call waits for the first to finish and returns the same.
 func (h *Host) Close() error {
@@ -214,34 +162,27 @@ func (h *Host) Close() error {
 func (h *Host) shutDown() error {
 	h.mu.Lock()
 	h.closed = true
-	started := h.started
 	h.mu.Unlock()
-
 	close(h.done)
-	for _, s := range h.services {
-		if s.listener != nil {
-			s.listener.close()
-		}
-		if s.web != nil {
-			s.web.close()
-		}
-		if s.socket != nil {
-			s.socket.close()
-		}
-	}
-	h.goroutines.Wait()
+	h.keeper.Wait()
 
-	// What is left are connections in TIME-WAIT and the like: reset them while
-	// there is still a NIC, then take the NIC away.
-	h.stack.Close()
+	i := h.current()
+	if i == nil {
+		h.awaitFreed()
+		return nil
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- i.close() }()
 	var err error
-	if started && h.stack.HasNIC(nicID) {
-		err = asError(h.stack.RemoveNIC(nicID), "remove NIC")
-		h.link.Wait()
+	select {
+	case err = <-closed:
+	case <-i.broken:
+		select {
+		case err = <-closed:
+		case <-time.After(closePatience):
+			err = fmt.Errorf("close host: %w, and cannot be freed", errPanicked)
+		}
 	}
-	h.stack.Wait()
-	if err != nil {
-		return fmt.Errorf("close host: %w", err)
-	}
-	return nil
+	h.awaitFreed()
+	return err
 }

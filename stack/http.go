@@ -31,8 +31,8 @@ type webServer struct {
 	open   sync.WaitGroup // connections that net/http has a goroutine for
 }
 
-func newWebServer(l *listener, p *page, lim limits, log logrus.FieldLogger) *webServer {
-	w := &webServer{conns: &webListener{l}, log: log}
+func newWebServer(i *instance, l *listener, p *page, lim limits, log logrus.FieldLogger) *webServer {
+	w := &webServer{conns: &webListener{listener: l, instance: i}, log: log}
 	w.server = &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: webHeaderTimeout,
@@ -81,7 +81,10 @@ func (w *webServer) close() {
 }
 
 // webListener shows a listener to net/http.
-type webListener struct{ *listener }
+type webListener struct {
+	*listener
+	instance *instance
+}
 
 var _ net.Listener = (*webListener)(nil)
 
@@ -91,7 +94,7 @@ func (l *webListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &webConn{TCPConn: gonet.NewTCPConn(wq, at.served), seat: at}, nil
+	return &webConn{TCPConn: gonet.NewTCPConn(wq, at.served), instance: l.instance, seat: at}, nil
 }
 
 // Close implements net.Listener. Host.Close closes the listener itself.
@@ -106,33 +109,56 @@ func (l *webListener) Addr() net.Addr {
 	return net.TCPAddrFromAddrPort(toAddrPort(a))
 }
 
-// webConn gives its seat back when it is closed.
+// webConn gives its seat back when it is closed. It is where net/http's goroutines
+// enter netstack: a panic ends here, for net/http would take it for the page's.
 type webConn struct {
 	*gonet.TCPConn
-	seat *seat
+	instance *instance
+	seat     *seat
 }
 
 var _ net.Conn = (*webConn)(nil)
 
-// Close implements net.Conn.
-func (c *webConn) Close() error {
-	err := c.TCPConn.Close()
-	c.seat.release()
+// cover runs what returns err.
+func (c *webConn) cover(f func() error) (err error) {
+	if !c.instance.cover(WhereService, func() { err = f() }) {
+		return errPanicked
+	}
 	return err
 }
 
 // Read implements net.Conn.
-func (c *webConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+func (c *webConn) Read(p []byte) (n int, err error) {
+	err = c.cover(func() (err error) { n, err = c.TCPConn.Read(p); return err })
 	c.seat.move(n)
 	return n, err
 }
 
 // Write implements net.Conn.
-func (c *webConn) Write(p []byte) (int, error) {
-	n, err := c.TCPConn.Write(p)
+func (c *webConn) Write(p []byte) (n int, err error) {
+	err = c.cover(func() (err error) { n, err = c.TCPConn.Write(p); return err })
 	c.seat.move(n)
 	return n, err
+}
+
+// RemoteAddr implements net.Conn.
+func (c *webConn) RemoteAddr() net.Addr { return c.addr(c.TCPConn.RemoteAddr) }
+
+// LocalAddr implements net.Conn.
+func (c *webConn) LocalAddr() net.Addr { return c.addr(c.TCPConn.LocalAddr) }
+
+func (c *webConn) addr(of func() net.Addr) (a net.Addr) {
+	c.instance.cover(WhereService, func() { a = of() })
+	if a == nil { // a connection that is gone has none
+		return &net.TCPAddr{}
+	}
+	return a
+}
+
+// Close implements net.Conn.
+func (c *webConn) Close() error {
+	defer c.seat.release()
+	return c.cover(c.TCPConn.Close)
 }
 
 // newErrorLog is what net/http complains to: mostly about what clients do.

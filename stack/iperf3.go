@@ -25,10 +25,13 @@ type speedServer struct {
 	log    logrus.FieldLogger
 }
 
-func newSpeedServer(l *listener, k *socket, log logrus.FieldLogger) *speedServer {
+func newSpeedServer(i *instance, l *listener, k *socket, log logrus.FieldLogger) *speedServer {
 	v := &speedServer{conns: speedListener{l}, log: log}
 	v.port = &speedPort{socket: k}
-	v.server = iperf3.NewServer(iperf3.Config{Datagrams: v.port, MaxWindow: bufferMax, Log: log})
+	v.server = iperf3.NewServer(iperf3.Config{
+		Datagrams: v.port, MaxWindow: bufferMax, Log: log,
+		Cover: func(f func()) { i.cover(WhereService, f) },
+	})
 	v.port.server = v.server
 	k.serve = v.port.serve
 	// A test's control connection says nothing while the test runs; the server sees

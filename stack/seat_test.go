@@ -17,7 +17,7 @@ func patient(connections, total int) limits {
 // age makes a connection one that has made no progress for long.
 func (p *pair) age(c *gonet.TCPConn) {
 	p.t.Helper()
-	s := p.host.sources
+	s := p.host.current().sources
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for v := range s.seats {
@@ -32,7 +32,7 @@ func (p *pair) age(c *gonet.TCPConn) {
 // held opens a connection and waits until it has its place.
 func (p *pair) held(family int, port uint16) *gonet.TCPConn {
 	p.t.Helper()
-	s := p.host.sources
+	s := p.host.current().sources
 	places := func() int {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -139,9 +139,9 @@ func TestFairShare(t *testing.T) {
 	}
 	wantDrops(t, p, DropConnectionLimit, 3)
 	eventually(t, "all places counted", func() bool {
-		p.host.sources.mu.Lock()
-		defer p.host.sources.mu.Unlock()
-		return len(p.host.sources.seats) == 4 && len(p.host.sources.open) == 2
+		p.host.current().sources.mu.Lock()
+		defer p.host.current().sources.mu.Unlock()
+		return len(p.host.current().sources.seats) == 4 && len(p.host.current().sources.open) == 2
 	})
 }
 
@@ -194,7 +194,7 @@ func TestOwnShare(t *testing.T) {
 		p.held(0, port)
 	}
 	wantDrops(t, p, DropTotalLimit, 1)
-	if got := len(p.host.sources.seats); got != 32 {
+	if got := len(p.host.current().sources.seats); got != 32 {
 		t.Errorf("%d connections, want 32", got)
 	}
 }

@@ -9,6 +9,7 @@
 //   - outputs.go: what events are written to, and how that changes while packets move.
 //   - answerers.go: who answers pings beside netstack, and what they are reached
 //     by. mcp.go: the server for agents.
+//   - panics.go: what netstack panicked of, written down.
 //   - reload.go: SIGHUP.
 //   - spawner.go: the process that may start others; the host itself may not.
 //     contain.go: how the host gives its privileges up.

@@ -210,6 +210,13 @@ func (p *pipeline) expire(now time.Time) {
 	}
 }
 
+// restart takes note that who is judged begins anew.
+func (p *pipeline) restart() {
+	if p.comparer != nil {
+		p.comparer.Restart()
+	}
+}
+
 // close settles what is open, once no packet moves any more, and writes the
 // summary, which it returns. drops are those that others counted, by reason.
 func (p *pipeline) close(drops ...map[string]uint64) (*trace.Summary, error) {

@@ -60,7 +60,7 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 	defer notify.close()
 	limitMemory(cfg)
 	cores := newProcs()
-	h, err := bringUp(cfg, log)
+	h, err := bringUp(cfg, log, notify)
 	if err != nil {
 		return err
 	}
@@ -89,6 +89,10 @@ func serveHost(cfg *config.Config, read func() (*config.Config, error), errs io.
 		case <-h.endpoint.Done():
 			cause = h.endpoint.Err()
 			down = "the device is gone: the host is going down"
+			continue
+		case <-h.netstack.Failed():
+			cause = h.gaveUp(cfg)
+			down = "netstack panicked: the host is going down"
 			continue
 		}
 		down = serve.ErrGoingDown.Error()
@@ -138,13 +142,28 @@ type host struct {
 	web *serve.Server
 	// spawner is nil if nothing is ever started.
 	spawner *spawner
+	// panics writes down what netstack panicked of.
+	panics *panics
+}
+
+// gaveUp says why netstack is not rebuilt.
+func (h *host) gaveUp(cfg *config.Config) error {
+	why, where := h.netstack.Failure(), "the log has the packet and the trace"
+	if cfg.Quarantine != "" {
+		where = cfg.Quarantine + " has the packet and the trace"
+	}
+	if cfg.ExitOnPanic {
+		return fmt.Errorf("%w, and -on-panic exit ends the host: %s", why, where)
+	}
+	return fmt.Errorf("%w, so the host ends: %s", why, where)
 }
 
 // moves shows that packets can move: that the link's reader goes round, by way of the
 // hooks and netstack if there is a packet, and that netstack can find one's way. It
 // returns false if not before stop is closed.
 func (h *host) moves(stop <-chan struct{}) bool {
-	if !h.endpoint.Beat(stop) {
+	// While netstack is rebuilt nothing is read, and that is the host at work.
+	if h.netstack.Down() == "" && !h.endpoint.Beat(stop) && h.netstack.Down() == "" {
 		return false
 	}
 	h.netstack.Beat()
@@ -153,7 +172,7 @@ func (h *host) moves(stop <-chan struct{}) bool {
 
 // bringUp builds the packet's way, kernel to netstack and back: link, hooks,
 // stack. On an error nothing is left behind.
-func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
+func bringUp(cfg *config.Config, log *logrus.Logger, notify *notifier) (_ *host, err error) {
 	h, ready := &host{}, &readiness{}
 	// Before any process is started: none is to inherit the device's descriptor.
 	if h.device, err = openDevice(cfg, log); err != nil {
@@ -190,8 +209,12 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	// trace must not overwrite the first one's.
 	named := *cfg
 	named.TUN = h.device.Name() // of a descriptor only that knows it
-	if h.pipeline, err = newPipeline(&named, h.endpoint.Offloads(), log); err != nil {
+	if h.panics, err = openPanics(&named, named.TUN, log, notify); err != nil {
 		return nil, errors.Join(err, h.device.Close())
+	}
+	h.panics.start()
+	if h.pipeline, err = newPipeline(&named, h.endpoint.Offloads(), log); err != nil {
+		return nil, errors.Join(err, h.panics.close(), h.device.Close())
 	}
 	h.pipeline.start()
 	chain := hooks.New(h.endpoint, h.pipeline.ledger, h.pipeline.options, h.pipeline.chain...)
@@ -209,6 +232,9 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 		Limits:    limits(cfg),
 		About:     stack.About{Program: "netstackd", Version: version, Components: builtWith()},
 		Log:       log,
+
+		Panicked: h.panics.panicked, Restarting: h.pipeline.restart, Rebuilt: h.panics.rebuilt,
+		Abandon: h.endpoint.Abandon, ExitOnPanic: cfg.ExitOnPanic,
 	}
 	if len(cfg.Inject) > 0 {
 		h.injector = faults.New(chain, cfg.Inject, faults.Options{})
@@ -231,6 +257,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger) (_ *host, err error) {
 	}
 	if err == nil && h.web != nil {
 		h.showOver(h.web, log)
+		ready.netstack.Store(h.netstack)
 		ready.device.Store(h.device)
 		log.WithField("address", h.web.Addr()).Info("HTTP is served")
 	}
@@ -277,7 +304,7 @@ func (h *host) takeDown(log *logrus.Logger) (_ *trace.Summary, err error) {
 		served = h.netstack.Counters()
 	}
 	h.endpoint.Close()
-	err = errors.Join(answered, err, h.device.Close())
+	err = errors.Join(answered, err, h.device.Close(), h.panics.close())
 	drops := []map[string]uint64{h.endpoint.Counters().Drops, served.Drops}
 	if h.injector != nil {
 		injected := h.injector.Counters()
@@ -303,10 +330,11 @@ func (h *host) free() {
 
 // crossCheck holds the fates of inbound packets against netstack's own count of
 // what it received: all but what the hooks kept from it, of which refused was
-// for a checksum, and what is of no IP version, which it counts nowhere; and with
-// what the hooks have put ahead of others.
+// for a checksum, what is of no IP version, which it counts nowhere, and what came
+// when it had just panicked; and with what the hooks have put ahead of others.
 func crossCheck(s *trace.Summary, refused, ahead uint64, served stack.Counters, log logrus.FieldLogger) {
-	kept := refused + s.Fates.In[hooks.Guarded] + s.Fates.In[hooks.Mended] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion]
+	kept := refused + s.Fates.In[hooks.Guarded] + s.Fates.In[hooks.Mended] + s.Drops[hooks.ReasonDetached] + s.Drops[wire.ReasonBadVersion] +
+		served.Drops[stack.DropAbandonedIn]
 	passed, received := s.Packets.In-kept+ahead, served.IP.Received+served.IP.Disabled
 	if passed != received {
 		log.WithFields(logrus.Fields{"passed": passed, "received": received}).

@@ -16,6 +16,7 @@ import (
 	"netstackd/cmd/netstackd/internal/tap"
 	"netstackd/hooks/trace"
 	"netstackd/link"
+	"netstackd/stack"
 )
 
 // openWeb makes the HTTP server, if there is to be one. It is not started.
@@ -78,6 +79,8 @@ const stateAge = time.Second
 type readiness struct {
 	// device is nil until the host is up.
 	device atomic.Pointer[link.Device]
+	// netstack is nil until then.
+	netstack atomic.Pointer[stack.Host]
 	// seen is what was found last.
 	seen atomic.Pointer[seen]
 }
@@ -93,6 +96,9 @@ func (r *readiness) why() string {
 	device := r.device.Load()
 	if device == nil {
 		return "the host is coming up"
+	}
+	if why := r.netstack.Load().Down(); why != "" {
+		return why
 	}
 	if s := r.seen.Load(); s != nil && time.Since(s.at) < stateAge {
 		return s.why

@@ -13,7 +13,7 @@ import (
 const flowBits = 1 << 23
 
 // flows remembers between whom there may be a TCP connection. It never forgets
-// one that it was told of, and may take others for known, which costs an
+// one that it was told of, but when all begins anew, and may take others for known, which costs an
 // opinion and never makes a wrong one: a Bloom filter with two hashes, seeded so
 // that nobody can aim at it. Its size is fixed, whatever comes.
 type flows struct {
@@ -53,4 +53,10 @@ func (f *flows) known(a, b uint64) bool {
 func (f *flows) add(a, b uint64) {
 	f.bits[a/64] |= 1 << (a % 64)
 	f.bits[b/64] |= 1 << (b % 64)
+}
+
+// restart forgets all flows: there are none any more.
+func (f *flows) restart() {
+	clear(f.bits)
+	f.blind = false
 }

@@ -52,6 +52,15 @@ func NewHost(c Config) *Host {
 // Owns reports whether a is a unicast address of the host.
 func (h *Host) Owns(a netip.Addr) bool { return h.addrs.owns(a) }
 
+// Restart makes the host one that has just begun, as the judged host has: without a
+// fragment, and without a connection.
+func (h *Host) Restart() {
+	h.inward = Reassembler{mark: h.inward.mark}
+	if h.flows != nil {
+		h.flows.restart()
+	}
+}
+
 // Doubts reports whether the judged host may hold other fragments at now than
 // this one does, and so may complete, and answer, what this one cannot see.
 func (h *Host) Doubts(now time.Time) bool { return h.inward.Doubtful(now) }

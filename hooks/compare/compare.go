@@ -168,6 +168,22 @@ func (c *Comparer) Close() {
 	}
 }
 
+// Restart takes note that the judged host begins anew: it answers nothing any more of
+// what it got, so that those requests go unjudged, and has forgotten all fragments and
+// connections. Call it before the new one is attached.
+func (c *Comparer) Restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.cfg.Now()
+	for _, p := range [...]*pending{&c.pending, &c.late} {
+		for r := p.oldest(); r != nil; r = p.oldest() {
+			c.forget(r, now)
+		}
+	}
+	c.outward = byhand.Reassembler{}
+	c.cfg.Host.Restart()
+}
+
 // Counts returns the results so far.
 func (c *Comparer) Counts() Counts {
 	c.mu.Lock()

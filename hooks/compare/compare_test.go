@@ -152,6 +152,16 @@ func TestEvents(t *testing.T) {
 			{2, "out", "sent", "", 0, ""}, {3, "out", "sent", "", 0, ""},
 			{1, "in", "delivered", "", 0, ""}, {4, "compare", "missing", "", 1, "reply"},
 		}},
+		{"netstack begins anew: no judgement of what it had, and no fragment is left", []step{
+			in(request4(echo), request4(spoiled), inFragments[0]),
+			func(b *bench) { b.comparer.Restart() },
+			in(inFragments[1]), pass, in(request4(echo)), out(reply4(echo)),
+		}, []line{
+			{3, "in", "delivered", "", 0, ""},
+			{1, "in", "delivered", "", 0, ""}, {2, "in", "dropped", byhand.ReasonBadICMPChecksum, 0, ""},
+			{4, "in", "delivered", "", 0, ""},
+			{5, "in", "answered", "", 0, ""}, {6, "out", "sent", "", 0, ""}, {7, "compare", "match", "", 5, "reply"},
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := newBench()

@@ -44,6 +44,8 @@ type Config struct {
 	MaxWindow int
 	// Log gets a line about each test.
 	Log logrus.FieldLogger
+	// Cover runs what a goroutine of the server is for; nil just runs it.
+	Cover func(func())
 }
 
 // Counters only ever grow.
@@ -71,7 +73,12 @@ type Server struct {
 }
 
 // NewServer starts nothing.
-func NewServer(c Config) *Server { return &Server{config: c} }
+func NewServer(c Config) *Server {
+	if c.Cover == nil {
+		c.Cover = func(f func()) { f() }
+	}
+	return &Server{config: c}
+}
 
 // Counters takes a snapshot.
 func (s *Server) Counters() Counters {
@@ -92,7 +99,7 @@ func (s *Server) Serve(l Listener) error {
 		if err != nil {
 			return err
 		}
-		s.goroutines.Go(func() { s.admit(ticket, conn) })
+		s.goroutines.Go(func() { s.config.Cover(func() { s.admit(ticket, conn) }) })
 	}
 }
 

@@ -62,16 +62,19 @@ func (s *stream) start(now time.Time) error {
 		if err != nil {
 			return err
 		}
-		t.workers.Go(func() { d.send(now) })
+		t.work(func() { d.send(now) })
 	case s.sender:
 		s.conn.SetPatience(forever)
-		t.workers.Go(func() { s.send(now) })
+		t.work(func() { s.send(now) })
 	default:
 		s.conn.SetPatience(forever)
-		t.workers.Go(s.receive)
+		t.work(s.receive)
 	}
 	return nil
 }
+
+// work runs f on a worker of the session.
+func (t *session) work(f func()) { t.workers.Go(func() { t.server.config.Cover(f) }) }
 
 // forever is longer than any test: session.watch knows when a stream is dead.
 const forever = 48 * time.Hour

@@ -73,6 +73,11 @@ type Config struct {
 	ExecUser string
 
 	Guard guard.Mode
+	// ExitOnPanic says to end when netstack has panicked, not to rebuild it.
+	ExitOnPanic bool
+	// Quarantine is the file that the packets are added to of which netstack panicked;
+	// empty if they go to the log.
+	Quarantine string
 
 	// Trace is empty if tracing is off.
 	Trace       trace.Level

@@ -166,6 +166,9 @@ func (d *draft) shareOutput() error {
 	if d.PcapngRotate > 0 && (d.Pcapng == "" || d.Pcapng == "-") {
 		return errors.New("-pcapng-rotate needs the name of a file to begin with: give -pcapng FILE")
 	}
+	if d.Quarantine != "" && (d.Quarantine == d.Pcapng || d.Quarantine == d.TraceOut) {
+		return fmt.Errorf("-quarantine %s is written otherwise, too: give it a file of its own", d.Quarantine)
+	}
 	stdio := d.uses(RespondMCPStdio)
 	_, given := d.given["trace-out"]
 	switch {

@@ -51,7 +51,7 @@ type draft struct {
 // settings returns the table, in the order of the usage.
 func settings() []setting {
 	return slices.Concat(
-		hostSettings(), respondSettings(), traceSettings(), httpSettings(), containSettings(), logSettings(), invocationSettings(),
+		hostSettings(), respondSettings(), guardSettings(), traceSettings(), httpSettings(), containSettings(), logSettings(), invocationSettings(),
 	)
 }
 

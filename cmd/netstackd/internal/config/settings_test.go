@@ -37,6 +37,8 @@ var another = map[string]struct {
 	"send-bad-replies":       {values: []string{"true"}, with: []string{"-respond", "fifo:/tmp"}},
 	"exec-user":              {values: []string{"daemon"}, with: []string{"-respond", "exec:true"}},
 	"guard":                  {values: []string{"strict,-reserved-flag"}},
+	"on-panic":               {values: []string{"exit"}},
+	"quarantine":             {values: []string{"quarantine.pcapng"}},
 	"trace":                  {values: []string{"compare"}},
 	"trace-format":           {values: []string{"json"}},
 	"trace-out":              {values: []string{"trace.txt"}},

@@ -10,7 +10,6 @@ import (
 
 	"netstackd/hooks/capture"
 	"netstackd/hooks/filter"
-	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
 )
 
@@ -18,14 +17,6 @@ import (
 func traceSettings() []setting {
 	return append([]setting{
 		{
-			name: "guard", takes: "off|on|strict",
-			help: "drop what would harm netstack; strict also mends what it does otherwise than the RFCs say, but for what is left out, as in strict,-reserved-flag (default on)",
-			set: func(d *draft, s string) (err error) {
-				d.Guard, err = guard.ParseMode(s)
-				return err
-			},
-			get: func(c *Config) []string { return one(c.Guard.String()) },
-		}, {
 			name: "trace", takes: "LEVEL",
 			help:   "off, packets (one line a packet), compare (checksums by hand, and netstack's replies held against those made by hand), explain (the whole working, byte by byte) (default off)",
 			offers: []string{"off", string(trace.Packets), string(trace.Compare), string(trace.Explain)},

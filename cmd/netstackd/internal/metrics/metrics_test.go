@@ -58,6 +58,7 @@ func sources() Sources {
 			return stack.Counters{
 				TCP:      stack.TCPCounters{Retransmits: 7},
 				Services: map[string]stack.ServiceCounters{"echo": {Open: 2}}, Drops: map[string]uint64{stack.DropIdle: 1},
+				Panics: stack.PanicCounters{By: map[string]uint64{"inbound": 11}, Rebuilds: 12, Connections: 13},
 			}
 		},
 		Link: func() link.Counters {

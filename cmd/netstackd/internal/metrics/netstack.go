@@ -90,7 +90,12 @@ func (c *collector) netstack(e emitter) {
 		e.gauge("service_open_connections", "TCP connections of the service that are open.", label, float64(s.Open), name)
 		e.counter("service_datagrams_total", "UDP datagrams that the service received.", label, float64(s.Datagrams), name)
 	}
+	for where, panics := range n.Panics.By {
+		e.counter("panics_total", "Panics of netstack on goroutines of ours, by what they did.", []string{"where"}, float64(panics), where)
+	}
+	e.total("rebuilds_total", "Netstacks built in the place of one that panicked.", n.Panics.Rebuilds)
+	e.total("panic_lost_connections_total", "TCP connections lost with a netstack that panicked.", n.Panics.Connections)
 	for reason, lost := range n.Drops {
-		e.counter("service_drops_total", "Connections and datagrams that services refused.", []string{"reason"}, float64(lost), reason)
+		e.counter("service_drops_total", "Connections and datagrams that services refused, and packets lost with a netstack that panicked.", []string{"reason"}, float64(lost), reason)
 	}
 }
