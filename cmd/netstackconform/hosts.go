@@ -18,17 +18,20 @@ const (
 
 func hostNames() []string { return []string{netstack, guardOn, guardStrict, linux, reference} }
 
+// dies has a host that a case kills die of it, and not hide that by another netstack.
+var dies = []string{"-on-panic", "exit"}
+
 // newHost returns a host by its name.
 func newHost(name, binary string) suite.Host {
 	switch name {
 	case netstack:
 		// Without receive offload no hook verifies, or drops, anything: what
 		// shows is netstack's own judgement.
-		return host.NewDaemon(name, binary, "-guard", "off", "-offload", "off")
+		return host.NewDaemon(name, binary, append(dies, "-guard", "off", "-offload", "off")...)
 	case guardOn:
-		return host.NewDaemon(name, binary, "-guard", "on")
+		return host.NewDaemon(name, binary, append(dies, "-guard", "on")...)
 	case guardStrict:
-		return host.NewDaemon(name, binary, "-guard", "strict")
+		return host.NewDaemon(name, binary, append(dies, "-guard", "strict")...)
 	case linux:
 		return host.NewKernel()
 	}
