@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 	"netstackd/cmd/netstackbench/internal/report"
 	"netstackd/hooks/trace"
 )
+
+var captureNumber = regexp.MustCompile(`capture\.\d+\.pcapng`)
 
 // soakDaemon is the netstackd of a soak.
 type soakDaemon struct {
@@ -142,7 +145,8 @@ func (d *soakDaemon) keep(line string) {
 		if entry.Error != "" {
 			text += ": " + entry.Error
 		}
-		d.warned[text]++
+		// The files of a capture have numbers: one line for all of them.
+		d.warned[captureNumber.ReplaceAllString(text, "capture.N.pcapng")]++
 	}
 }
 

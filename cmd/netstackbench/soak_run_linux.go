@@ -37,6 +37,8 @@ const (
 	// lookInterval is how often something that is waited for is looked at, and
 	// backInterval memory: to scrape takes some.
 	lookInterval, backInterval = 50 * time.Millisecond, 2 * time.Second
+	// onItsWay is how long before a fault a packet may have been sent that it meets.
+	onItsWay = 2 * time.Second
 	// faultPause is the longest pause between two faults.
 	faultPause = 1500 * time.Millisecond
 )
@@ -261,7 +263,7 @@ func (s *soaker) make(ctx context.Context, k *faultKind) error {
 		return context.Cause(ctx)
 	}
 	end := time.Now()
-	s.account.Add(soak.Window{Span: soak.Span{From: begin, To: end}, Fault: k.told.Name, Costs: k.told.Costs})
+	s.account.Add(soak.Window{Span: soak.Span{From: begin.Add(-onItsWay), To: end}, Fault: k.told.Name, Costs: k.told.Costs})
 	k.told.Times++
 	k.told.Amount += amount
 	k.told.Slowest = max(k.told.Slowest, end.Sub(begin).Seconds())
