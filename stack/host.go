@@ -63,14 +63,6 @@ type instances struct {
 	refused uint64
 }
 
-// all returns the instances that still count.
-func (s *instances) all() []*instance {
-	if s.current == nil {
-		return s.abandoned
-	}
-	return append(slices.Clone(s.abandoned), s.current)
-}
-
 // current is the instance that lives, or nil.
 func (h *Host) current() *instance { return h.instances.Load().current }
 
