@@ -240,6 +240,22 @@ func (c *speedConn) Retransmits() int64 {
 	return int64(stats.SendErrors.Retransmits.Value())
 }
 
+// Began implements iperf3.Conn. The order in which netstack lets connections be
+// accepted is that in which its processors have got to their handshakes, each at its
+// own pace. What says in which order they came is when the first segment with data
+// was delivered, which netstack keeps for its estimate of the receiver's round trip:
+// a client sends its cookie before it opens the next connection.
+func (c *speedConn) Began() time.Duration {
+	ep, ok := c.seat.ep.(*tcp.Endpoint)
+	if !ok {
+		return 0 // not as netstack is today
+	}
+	// It is written by who handles segments, under this lock.
+	ep.LockUser()
+	defer ep.UnlockUser()
+	return ep.RcvAutoParams.RTTMeasureTime.Sub(tcpip.MonotonicTime{})
+}
+
 // Local implements iperf3.Conn.
 func (c *speedConn) Local() netip.AddrPort { return endOf(c.ep.GetLocalAddress()) }
 

@@ -154,6 +154,10 @@ func TestIperf3UDP(t *testing.T) {
 			c.say(up, b)
 		}
 		c.say(up, []byte("too short"))
+		// That of the question may be over.
+		if err := down.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
 		for i := range 20 {
 			b, err := readDatagram(down)
 			if err != nil || len(b) != 3000 || binary.BigEndian.Uint32(b[8:]) != uint32(i+1) {

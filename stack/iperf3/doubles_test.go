@@ -75,6 +75,7 @@ type end struct {
 	done          <-chan struct{} // of the listener; nil for a client
 	finished      bool
 	retransmits   int64
+	began         time.Duration
 	tuned         Tuning
 }
 
@@ -126,6 +127,7 @@ func (e *end) Interrupt() {
 func (e *end) Tune(t Tuning) error    { e.tuned = t; return nil }
 func (e *end) Congestion() string     { return "carrier pigeon" }
 func (e *end) Retransmits() int64     { return e.retransmits }
+func (e *end) Began() time.Duration   { return e.began }
 func (e *end) Local() netip.AddrPort  { return e.local }
 func (e *end) Remote() netip.AddrPort { return e.remote }
 
@@ -171,13 +173,19 @@ var (
 	clientAddr = netip.MustParseAddr("172.16.0.1")
 )
 
-// dial opens a connection.
+// dial opens a connection, which is accepted next.
 func (p *pipes) dial() *end {
-	p.ports++
-	c, s := newPipe(netip.AddrPortFrom(clientAddr, 40000+p.ports), serverAddr, p.done)
-	s.retransmits = int64(p.ports)
+	c, s := p.open()
 	p.queue <- s
 	return c
+}
+
+// open opens one that can be accepted once it is in the queue.
+func (p *pipes) open() (c, s *end) {
+	p.ports++
+	c, s = newPipe(netip.AddrPortFrom(clientAddr, 40000+p.ports), serverAddr, p.done)
+	s.retransmits, s.began = int64(p.ports), time.Duration(p.ports)
+	return c, s
 }
 
 // wire is a Datagrams that keeps what is sent.

@@ -94,18 +94,17 @@ func (s *Server) Counters() Counters {
 // of them is over.
 func (s *Server) Serve(l Listener) error {
 	defer s.goroutines.Wait()
-	for ticket := uint64(0); ; ticket++ {
+	for {
 		conn, err := l.Accept()
 		if err != nil {
 			return err
 		}
-		s.goroutines.Go(func() { s.config.Cover(func() { s.admit(ticket, conn) }) })
+		s.goroutines.Go(func() { s.config.Cover(func() { s.admit(conn) }) })
 	}
 }
 
-// admit finds out what a connection is for. ticket is its place in the order of
-// all connections. It owns conn until a session takes it.
-func (s *Server) admit(ticket uint64, conn Conn) {
+// admit finds out what a connection is for. It owns conn until a session takes it.
+func (s *Server) admit(conn Conn) {
 	conn.SetPatience(stepPatience)
 	var c cookie
 	if _, err := io.ReadFull(conn, c[:]); err != nil || !c.valid() {
@@ -135,7 +134,7 @@ func (s *Server) admit(ticket uint64, conn Conn) {
 		}
 		s.mu.Unlock()
 		if now.cookie == c {
-			if !now.attach(ticket, conn) {
+			if !now.attach(conn) {
 				s.refuse(conn)
 			}
 			return

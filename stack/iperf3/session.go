@@ -1,6 +1,7 @@
 package iperf3
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,7 @@ type session struct {
 	mu      sync.Mutex
 	joining bool             // guarded by mu: streams may attach
 	live    bool             // guarded by mu: datagrams count
-	pending []attached       // guarded by mu: TCP streams that have attached
+	pending []Conn           // guarded by mu: TCP streams that have attached
 	streams []*stream        // guarded by mu until they run: in the client's order
 	flows   map[flow]*stream // guarded by mu: UDP streams by their two ends
 
@@ -53,12 +54,6 @@ type session struct {
 	begin      time.Time // of what counts: the start, or the end of the omitted time
 	lastMoved  uint64
 	lastChange time.Time
-}
-
-// attached is a TCP stream before its place among the streams is known.
-type attached struct {
-	ticket uint64
-	conn   Conn
 }
 
 func newSession(s *Server, c cookie, control Conn) *session {
@@ -97,8 +92,8 @@ func (t *session) serve() {
 	for _, s := range t.streams {
 		s.close()
 	}
-	for _, a := range t.pending {
-		a.conn.Close()
+	for _, conn := range t.pending {
+		conn.Close()
 	}
 	t.control.Close()
 }
@@ -208,27 +203,22 @@ func (t *session) gather() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.joining = false
-	slices.SortFunc(t.pending, func(a, b attached) int {
-		if a.ticket < b.ticket {
-			return -1
-		}
-		return 1
-	})
-	for _, a := range t.pending {
-		t.streams = append(t.streams, t.newStream(len(t.streams), a.conn))
+	slices.SortStableFunc(t.pending, func(a, b Conn) int { return cmp.Compare(a.Began(), b.Began()) })
+	for _, conn := range t.pending {
+		t.streams = append(t.streams, t.newStream(len(t.streams), conn))
 	}
 	t.pending = nil
 	return nil
 }
 
 // attach takes a TCP connection for a stream. The session owns it if it does.
-func (t *session) attach(ticket uint64, conn Conn) bool {
+func (t *session) attach(conn Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.joining || t.params.udp || len(t.pending) == t.params.total() {
 		return false
 	}
-	t.pending = append(t.pending, attached{ticket, conn})
+	t.pending = append(t.pending, conn)
 	if len(t.pending) == t.params.total() {
 		t.control.Interrupt()
 	}

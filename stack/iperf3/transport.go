@@ -9,9 +9,7 @@ import (
 // ErrInterrupted is what a waiting call of a Conn returns after Interrupt.
 var ErrInterrupted = errors.New("interrupted")
 
-// Listener hands out TCP connections in the order in which clients opened them,
-// as far as it can tell: a client tells its streams apart by nothing else. Where
-// two of them change places, so do their figures in the results.
+// Listener hands out TCP connections, in any order.
 type Listener interface {
 	// Accept waits for a connection, which the caller owns. After an error no
 	// more connections come, and every call of those it handed out that would
@@ -50,6 +48,12 @@ type Conn interface {
 	// closed.
 	Retransmits() int64
 
+	// Began orders the connections of a listener as their clients opened them: a
+	// client tells its streams apart by nothing else. Where two of them change
+	// places, so do their figures in the results, and in a test both ways the two
+	// ends take each other's stream for their own and wait for ever. It is called
+	// once something has been read.
+	Began() time.Duration
 	// Local and Remote are the two ends.
 	Local() netip.AddrPort
 	Remote() netip.AddrPort
