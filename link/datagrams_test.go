@@ -506,6 +506,38 @@ func TestGatherFails(t *testing.T) {
 	}
 }
 
+// TestAbandonGather: of a reader that is given up nobody waits for the batch: what was
+// gathered is written, and what comes then at once, also if the reader comes back while
+// the next one has a batch.
+func TestAbandonGather(t *testing.T) {
+	writes := 0
+	e := &Endpoint{log: discard(), reading: true, delivering: true}
+	e.changed = sync.NewCond(&e.mu)
+	e.gather = &gatherer{write: func(virtioHeader, []byte) error { writes++; return nil }, wrote: e.wroteGathered}
+	pkt := headed(reply(4, 7, 100, 1), 28, 1)
+	defer pkt.DecRef()
+	e.gather.begin()
+	if !e.gather.take(pkt) || writes != 0 {
+		t.Fatalf("it does not gather: %d written", writes)
+	}
+	e.Abandon()
+	if writes != 1 || e.gather.take(pkt) {
+		t.Errorf("%d written, want 1, and nothing gathered any more", writes)
+	}
+	e.gather.begin() // the next reader
+	if !e.gather.take(pkt) {
+		t.Error("the next reader's batch is not gathered")
+	}
+	e.gather.end() // the one given up
+	if writes != 2 || e.gather.take(pkt) {
+		t.Errorf("%d written, want 2, and nothing gathered any more", writes)
+	}
+	e.gather.end()
+	if writes != 2 {
+		t.Errorf("%d written, want 2", writes)
+	}
+}
+
 func BenchmarkGather(b *testing.B) {
 	g := &gatherer{write: func(virtioHeader, []byte) error { return nil }, wrote: func(int, int, int, error) {}}
 	for _, n := range []int{64, 1400} {

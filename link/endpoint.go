@@ -215,17 +215,26 @@ func (e *Endpoint) detachLocked() {
 // another. Nobody waits for the one given up; if it does come back it hands over
 // what it has, and ends. Call it after Attach(nil).
 func (e *Endpoint) Abandon() {
+	if e.abandonReader() && e.gather != nil {
+		// Its batch may never end, and what others write is not to wait for that.
+		e.gather.end()
+	}
+}
+
+func (e *Endpoint) abandonReader() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.reading && e.delivering {
-		e.reader++
-		e.reading, e.delivering = false, false
-		if e.beat != nil { // the next one is of the next reader
-			close(e.beat)
-			e.beat = nil
-		}
-		e.changed.Broadcast()
+	if !e.reading || !e.delivering {
+		return false
 	}
+	e.reader++
+	e.reading, e.delivering = false, false
+	if e.beat != nil { // the next one is of the next reader
+		close(e.beat)
+		e.beat = nil
+	}
+	e.changed.Broadcast()
+	return true
 }
 
 // IsAttached tells whether the last Attach had a dispatcher.

@@ -32,7 +32,8 @@ const (
 // what is there. So does every other UDP packet, before it is written itself: the
 // order of a flow is kept.
 //
-// take is called by any goroutine, begin and end by one.
+// take is called by any goroutine, begin and end by the reader; end once more for one
+// that was given up.
 type gatherer struct {
 	// write writes a packet and its header, under mu.
 	write func(h virtioHeader, packet []byte) error

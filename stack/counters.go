@@ -135,13 +135,16 @@ func (h *Host) Refused() uint64 {
 // caller owns the maps. What netstacks counted that panicked is in it.
 func (h *Host) Counters() Counters {
 	s := h.instances.Load()
-	c := s.past
+	c := Counters{}.plus(s.past, false) // a copy
 	for _, i := range s.abandoned {
 		c = c.plus(i.counters(), false)
 	}
 	if s.current != nil {
 		c = c.plus(s.current.counters(), true)
 	}
+	c.Drops[DropAbandonedIn] = h.losses.in.Load()
+	c.Drops[DropAbandonedOut] = h.losses.out.Load()
+	c.Drops[DropPanic] = h.losses.panics.Load()
 	c.Panics = PanicCounters{By: map[string]uint64{}, Rebuilds: h.rebuilds.Load(), Connections: h.lost.Load()}
 	for w := range wheres {
 		c.Panics.By[w.String()] = h.panics[w].Load()
@@ -180,9 +183,6 @@ func (i *instance) collect(c *Counters) {
 	for name := range DropReasons() {
 		c.Drops[name] = 0
 	}
-	c.Drops[DropAbandonedIn] = i.link.lostIn.Load()
-	c.Drops[DropAbandonedOut] = i.link.lostOut.Load()
-	c.Drops[DropPanic] = i.link.panics.Load()
 	for _, s := range i.services {
 		c.Services[s.name] = s.count(c.Drops)
 	}

@@ -28,8 +28,14 @@ type fence struct {
 	// fragments are those that came last.
 	fragments fragments
 
-	panics          atomic.Uint64 // packets of which netstack panicked
-	lostIn, lostOut atomic.Uint64 // packets, once cut
+	*losses
+}
+
+// losses counts the packets that are lost with netstacks that panic. It outlives them:
+// who comes back from one late may find it freed.
+type losses struct {
+	panics  atomic.Uint64 // of which netstack panicked
+	in, out atomic.Uint64 // at a fence that was cut
 }
 
 var (
@@ -109,7 +115,7 @@ func (f *fence) Wait() {
 func (f *fence) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *netstack.PacketBuffer) {
 	d := f.dispatcher.Load()
 	if d == nil {
-		f.lostIn.Add(1)
+		f.losses.in.Add(1)
 		return
 	}
 	var fragment *netstack.PacketBuffer
@@ -126,7 +132,7 @@ func (f *fence) caught(pkt, fragment *netstack.PacketBuffer) {
 	if v == nil {
 		return
 	}
-	f.panics.Add(1)
+	f.losses.panics.Add(1)
 	packets := f.fragments.before(fragment)
 	if packets == nil {
 		packets = [][]byte{bytesOf(pkt)}
@@ -146,7 +152,7 @@ func (f *fence) DeliverLinkPacket(protocol tcpip.NetworkProtocolNumber, pkt *net
 // count as written.
 func (f *fence) WritePackets(pkts netstack.PacketBufferList) (int, tcpip.Error) {
 	if f.isCut.Load() {
-		f.lostOut.Add(uint64(pkts.Len()))
+		f.losses.out.Add(uint64(pkts.Len()))
 		return pkts.Len(), nil
 	}
 	return f.LinkEndpoint.WritePackets(pkts)

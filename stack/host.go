@@ -44,6 +44,13 @@ type Host struct {
 	failed  chan struct{}
 	failure error
 
+	// losses are those of all instances.
+	losses losses
+
+	// limiting is held while an instance is told its limits, so that the last ones
+	// are in force.
+	limiting sync.Mutex
+
 	mu      sync.Mutex
 	started bool // guarded by mu
 	closed  bool // guarded by mu
@@ -86,7 +93,7 @@ func newHost(c Config, lim limits) (*Host, error) {
 		config: c, chosen: chosen, limits: lim, log: c.Log, cores: runtime.GOMAXPROCS(0),
 		broken: make(chan struct{}, 1), done: make(chan struct{}), failed: make(chan struct{}),
 	}
-	i, err := newInstance(&h.config, chosen, lim, h.panicked)
+	i, err := newInstance(&h.config, chosen, lim, &h.losses, h.panicked)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +127,8 @@ func (h *Host) SetLimits(l Limits) error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("set limits: %w", err)
 	}
+	h.limiting.Lock()
+	defer h.limiting.Unlock()
 	h.mu.Lock()
 	h.limits = l.limits()
 	lim, i := h.limits, h.current()
@@ -127,7 +136,7 @@ func (h *Host) SetLimits(l Limits) error {
 	if i == nil {
 		return nil // the next one gets them
 	}
-	if err := i.setLimits(lim); err != nil {
+	if err := i.setLimits(lim); err != nil && !errors.Is(err, errPanicked) { // so does that one's
 		return fmt.Errorf("set limits: %w", err)
 	}
 	return nil

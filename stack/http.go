@@ -155,6 +155,9 @@ func (c *webConn) addr(of func() net.Addr) (a net.Addr) {
 	return a
 }
 
+// CloseWrite is what net/http calls before it closes a connection, if there is one.
+func (c *webConn) CloseWrite() error { return c.cover(c.TCPConn.CloseWrite) }
+
 // Close implements net.Conn.
 func (c *webConn) Close() error {
 	defer c.seat.release()

@@ -59,9 +59,9 @@ type service struct {
 // newInstance builds netstack on a link and opens its listeners. Nothing is attached,
 // and no goroutine of this package runs, before start; netstack's TCP goroutines run
 // from here to close. On an error nothing is left behind, unless it panicked.
-func newInstance(c *Config, chosen []definition, lim limits, panicked func(*instance, Panic)) (*instance, error) {
+func newInstance(c *Config, chosen []definition, lim limits, lost *losses, panicked func(*instance, Panic)) (*instance, error) {
 	i := &instance{
-		link:     &fence{LinkEndpoint: c.Link, abandon: c.Abandon},
+		link:     &fence{LinkEndpoint: c.Link, abandon: c.Abandon, losses: lost},
 		prefixes: slices.Clone(c.Addresses),
 		log:      c.Log,
 		limits:   lim,

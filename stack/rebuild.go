@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -108,7 +109,7 @@ func (h *Host) replace() error {
 		runtime.GOMAXPROCS(h.cores)
 		defer runtime.GOMAXPROCS(now)
 	}
-	i, err := newInstance(&h.config, h.chosen, lim, h.panicked)
+	i, err := newInstance(&h.config, h.chosen, lim, &h.losses, h.panicked)
 	if err != nil {
 		return err
 	}
@@ -117,6 +118,8 @@ func (h *Host) replace() error {
 		h.abandon(i)
 		return err
 	}
+	h.limiting.Lock()
+	defer h.limiting.Unlock()
 	h.mu.Lock()
 	s := *h.instances.Load()
 	s.current = i
@@ -125,7 +128,7 @@ func (h *Host) replace() error {
 	lim = h.limits
 	h.mu.Unlock()
 	if changed {
-		if err := i.setLimits(lim); err != nil {
+		if err := i.setLimits(lim); err != nil && !errors.Is(err, errPanicked) {
 			h.log.WithError(err).Error("not all limits are in force")
 		}
 	}

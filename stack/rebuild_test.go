@@ -165,6 +165,7 @@ func TestPanicOutbound(t *testing.T) {
 		{"echo", "stack.(*stream).tryPayload", 7, "hello"},
 		{"chargen", "stack.(*stream).tryPayload", 19, ""},
 		{"http", "stack.(*webConn).Write", 80, "GET / HTTP/1.0\r\n\r\n"},
+		{"http that is refused", "stack.(*webConn).CloseWrite", 80, "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*webHeaderBytes) + "\r\n\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRebuilding(t)

@@ -31,9 +31,10 @@ type panics struct {
 	log        logrus.FieldLogger
 	notify     *notifier
 
-	events chan panicEvent // closed by close
-	ended  chan struct{}   // closed when the goroutine ends
-	lost   atomic.Uint64   // events that found the queue full
+	events chan panicEvent
+	ending chan struct{} // closed by close
+	ended  chan struct{} // closed when the goroutine ends
+	lost   atomic.Uint64 // events that found the queue full
 }
 
 // A panicEvent is a panic, or that netstack is rebuilt after down.
@@ -46,7 +47,7 @@ type panicEvent struct {
 func openPanics(cfg *config.Config, device string, log logrus.FieldLogger, notify *notifier) (*panics, error) {
 	p := &panics{
 		onPanic: "it is rebuilt, and its connections are lost", log: log, notify: notify,
-		events: make(chan panicEvent, panicsQueued), ended: make(chan struct{}),
+		events: make(chan panicEvent, panicsQueued), ending: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if cfg.ExitOnPanic {
 		p.onPanic = "the host ends (-on-panic exit)"
@@ -79,15 +80,32 @@ func (p *panics) put(e panicEvent) {
 // write is the goroutine.
 func (p *panics) write() {
 	defer close(p.ended)
-	for e := range p.events {
-		if e.panic == nil {
-			p.notify.say(statusAnswers)
-			p.log.WithField("after", e.down.Round(time.Microsecond)).Info("netstack is rebuilt")
+	for {
+		select {
+		case e := <-p.events:
+			p.tell(e)
 			continue
+		case <-p.ending:
 		}
-		p.notify.say("STATUS=netstack panicked: " + p.onPanic)
-		p.keep(e.panic)
+		for {
+			select {
+			case e := <-p.events:
+				p.tell(e)
+			default:
+				return
+			}
+		}
 	}
+}
+
+func (p *panics) tell(e panicEvent) {
+	if e.panic == nil {
+		p.notify.say(statusAnswers)
+		p.log.WithField("after", e.down.Round(time.Microsecond)).Info("netstack is rebuilt")
+		return
+	}
+	p.notify.say("STATUS=netstack panicked: " + p.onPanic)
+	p.keep(e.panic)
 }
 
 // keep puts a panic into quarantine, or else into the log.
@@ -110,9 +128,9 @@ func (p *panics) keep(e *stack.Panic) {
 }
 
 // close writes what is left, for no longer than tracePatience, and closes the
-// quarantine. Nobody panics any more, or it is too late to say so.
+// quarantine. Who panics later yet, in a netstack that could not be freed, is counted only.
 func (p *panics) close() error {
-	close(p.events)
+	close(p.ending)
 	select {
 	case <-p.ended:
 	case <-time.After(tracePatience):

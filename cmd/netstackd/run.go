@@ -162,9 +162,12 @@ func (h *host) gaveUp(cfg *config.Config) error {
 // hooks and netstack if there is a packet, and that netstack can find one's way. It
 // returns false if not before stop is closed.
 func (h *host) moves(stop <-chan struct{}) bool {
-	// While netstack is rebuilt nothing is read, and that is the host at work.
-	if h.netstack.Down() == "" && !h.endpoint.Beat(stop) && h.netstack.Down() == "" {
-		return false
+	// While netstack is rebuilt nothing is read, and that is the host at work. It may
+	// have been for a moment.
+	for turn := 1; h.netstack.Down() == "" && !h.endpoint.Beat(stop); turn++ {
+		if turn == 2 {
+			return false
+		}
 	}
 	h.netstack.Beat()
 	return true
@@ -239,6 +242,10 @@ func bringUp(cfg *config.Config, log *logrus.Logger, notify *notifier) (_ *host,
 	if len(cfg.Inject) > 0 {
 		h.injector = faults.New(chain, cfg.Inject, faults.Options{})
 		host.Link = h.injector
+		host.Abandon = func() {
+			h.injector.Abandon()
+			h.endpoint.Abandon()
+		}
 		log.WithField("rules", cfg.Inject).Warn("faults are injected on purpose")
 	}
 	if h.netstack, err = stack.New(host); err == nil {
@@ -257,7 +264,7 @@ func bringUp(cfg *config.Config, log *logrus.Logger, notify *notifier) (_ *host,
 	}
 	if err == nil && h.web != nil {
 		h.showOver(h.web, log)
-		ready.netstack.Store(h.netstack)
+		ready.down = h.netstack.Down
 		ready.device.Store(h.device)
 		log.WithField("address", h.web.Addr()).Info("HTTP is served")
 	}

@@ -16,7 +16,6 @@ import (
 	"netstackd/cmd/netstackd/internal/tap"
 	"netstackd/hooks/trace"
 	"netstackd/link"
-	"netstackd/stack"
 )
 
 // openWeb makes the HTTP server, if there is to be one. It is not started.
@@ -79,8 +78,8 @@ const stateAge = time.Second
 type readiness struct {
 	// device is nil until the host is up.
 	device atomic.Pointer[link.Device]
-	// netstack is nil until then.
-	netstack atomic.Pointer[stack.Host]
+	// down says why netstack does not answer, or nothing. It is written before device.
+	down func() string
 	// seen is what was found last.
 	seen atomic.Pointer[seen]
 }
@@ -97,7 +96,7 @@ func (r *readiness) why() string {
 	if device == nil {
 		return "the host is coming up"
 	}
-	if why := r.netstack.Load().Down(); why != "" {
+	if why := r.down(); why != "" {
 		return why
 	}
 	if s := r.seen.Load(); s != nil && time.Since(s.at) < stateAge {

@@ -19,6 +19,7 @@ import (
 type child struct {
 	stack.LinkEndpoint
 	capabilities stack.LinkEndpointCapabilities
+	then         func() // called, if set, before packets are taken
 	gso          stack.SupportedGSO
 
 	mu sync.Mutex
@@ -53,6 +54,9 @@ func (c *child) GSOMaxSize() uint32                           { return 65535 }
 func (c *child) SupportedGSO() stack.SupportedGSO             { return c.gso }
 
 func (c *child) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	if c.then != nil {
+		c.then()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lists++
@@ -78,7 +82,8 @@ func (c *child) take() [][]byte {
 
 // netstack is what the injector delivers to.
 type netstack struct {
-	mu sync.Mutex
+	then func() // called, if set, before a packet is taken
+	mu   sync.Mutex
 	// The following are guarded by mu.
 	delivered [][]byte
 	protocols []tcpip.NetworkProtocolNumber
@@ -87,6 +92,9 @@ type netstack struct {
 }
 
 func (n *netstack) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
+	if n.then != nil {
+		n.then()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.delivered = append(n.delivered, bytesOf(pkt))

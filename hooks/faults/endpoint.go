@@ -98,6 +98,14 @@ func (e *Endpoint) stop() {
 	e.out.lost(ReasonDetached, e.out.stop())
 }
 
+// Abandon gives up goroutines of timers that are inside netstack, or the child, and may
+// never return, for netstack panicked and left its locks held. Call it after
+// Attach(nil), and then the child's, if it has one.
+func (e *Endpoint) Abandon() {
+	e.in.abandon()
+	e.out.abandon()
+}
+
 // IsAttached implements stack.LinkEndpoint.
 func (e *Endpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
 

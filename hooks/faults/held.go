@@ -57,6 +57,7 @@ type store struct {
 	armed    uint64      // timers so far; the last is the pending one
 	live     int         // timers that are pending, and goroutines of others
 	firing   bool        // a goroutine is at work, and sets the next timer
+	given    uint64      // how many goroutines at work were given up
 }
 
 func (s *store) init(limit int, forward func([]parcel)) {
@@ -134,6 +135,18 @@ func (s *store) keep(p parcel, depth int, d time.Duration) bool {
 	return true
 }
 
+// abandon gives up a goroutine that is at work, which may never return. Nobody waits
+// for it, and what is held from then on is for other timers.
+func (s *store) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.firing {
+		s.firing = false
+		s.given++
+		s.endLocked()
+	}
+}
+
 // passLocked counts a packet that passes those held, and returns the ones that
 // follow it, which become the caller's.
 func (s *store) passLocked() []parcel {
@@ -195,17 +208,21 @@ func (s *store) endLocked() {
 func (s *store) fire(number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.endLocked()
 	if s.timer == nil || s.armed != number {
+		s.endLocked()
 		return
 	}
 	s.timer, s.firing = nil, true
-	now := time.Now()
+	given, now := s.given, time.Now()
 	out := s.takeLocked(func(w waiting) bool { return !w.due.After(now) })
 	s.mu.Unlock()
 	s.forward(out)
 	s.mu.Lock()
+	if s.given != given {
+		return // it is no more one of ours
+	}
 	s.firing = false
+	defer s.endLocked()
 	if len(s.waiting) > 0 {
 		next := slices.MinFunc(s.waiting, func(a, b waiting) int { return a.due.Compare(b.due) })
 		s.armLocked(next.due)

@@ -126,6 +126,49 @@ func (s *slow) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	return s.child.WritePackets(pkts)
 }
 
+// TestAbandon: a timer's goroutine that does not come back from netstack, or the link, is
+// given up: nobody waits for it, what is held from then on goes on in its time, and when
+// it does come back nothing changes.
+func TestAbandon(t *testing.T) {
+	bothWays(t, func(t *testing.T, d hooks.Direction) {
+		r := newRig(t, faults.Options{}, "delay=100%:1ms")
+		stuck, release := make(chan struct{}), make(chan struct{})
+		first := make(chan struct{}, 1)
+		then := func() {
+			select {
+			case first <- struct{}{}:
+				close(stuck)
+				<-release
+			default:
+			}
+		}
+		r.child.then, r.netstack.then = then, then
+		r.send(t, d, numbered(1)...)
+		<-stuck
+		r.Attach(nil)
+		r.Abandon()
+		r.Wait()
+		r.Attach(r.netstack)
+		for range 2 {
+			r.send(t, d, numbered(2)...)
+			time.Sleep(2 * time.Millisecond)
+			r.want(t, d, 0, 1)
+		}
+		// With a timer pending.
+		r.send(t, d, numbered(3)...)
+		close(release)
+		synctest.Wait()
+		r.want(t, d, 0)
+		time.Sleep(2 * time.Millisecond)
+		r.want(t, d, 0, 1, 2)
+		// Where none is at work there is none to give up.
+		r.send(t, d, numbered(2)...)
+		r.Abandon()
+		time.Sleep(2 * time.Millisecond)
+		r.want(t, d, 0, 1)
+	})
+}
+
 // TestUnsent: netstack learns how many of its packets the child took, and what
 // it can not learn of is counted.
 func TestUnsent(t *testing.T) {

@@ -36,6 +36,7 @@ has netstackd 'CapEff:	0000000000000000'
 has netstackd 'NoNewPrivs:	1'
 test "$(systemctl show -P StatusText netstackd)" = 'the host answers'
 not test "$(systemctl show -P WatchdogTimestampMonotonic netstackd)" = 0
+test "$(stat -c '%a %U' /var/lib/netstackd/quarantine.pcapng)" = '600 netstackd'
 
 : the journal: priorities, and no time of its own
 until_true logged netstackd 'host is up'
@@ -75,6 +76,7 @@ answers
 
 : the other one, on a device that is prepared, without a capability at any time
 systemctl stop netstackd
+rm /var/lib/netstackd/quarantine.pcapng
 not ip link show netstack0
 ip tuntap add netstack0 mode tun user netstackd vnet_hdr
 ip addr add 172.16.0.1/24 dev netstack0
@@ -83,6 +85,7 @@ ip link set netstack0 up
 systemctl start netstackd-prepared
 answers
 has netstackd-prepared 'CapBnd:	0000000000000000'
+test "$(stat -c '%a %U' /var/lib/netstackd/quarantine.pcapng)" = '600 netstackd'
 systemctl reload netstackd-prepared
 until_true logged netstackd-prepared 'configuration read again'
 systemctl stop netstackd-prepared
@@ -103,5 +106,6 @@ not test -e /etc/netstackd
 not test -L /etc/systemd/system/multi-user.target.wants/netstackd.service
 not test -e /etc/systemd/system/netstackd.service
 not test -e /var/log/netstackd
+not test -e /var/lib/netstackd
 
 echo PASSED
