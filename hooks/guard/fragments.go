@@ -12,36 +12,40 @@ import (
 const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout
 
 // mendFragment has the reference host put a datagram together beside netstack, and
-// mends what netstack is about to make of it.
-func (g *Guard) mendFragment(p *hooks.Packet) {
+// mends what netstack is about to make of it. It reports whether that ends all
+// mending: what is forwarded is not the fragment any more, or nothing is, and no other
+// mend may take it for that.
+func (g *Guard) mendFragment(p *hooks.Packet) (done bool) {
 	pr := g.hand.predict(p)
 	switch {
 	case pr.Reason == byhand.ReasonFragmentCongestion && g.mends.has(mendCongestion):
 		// Not withheld: netstack would keep what it holds, for others to join.
 		if b := forgetting(&p.Packet); b != nil {
 			p.Replace(nameOf(mendCongestion), b)
-			return
+			return true
 		}
 		p.Withhold(nameOf(mendCongestion))
-		return
+		return true
 	case pr.Congested && g.mends.has(mendCongestion):
 		if p.Fragment.Offset == 0 {
 			markCongestion(p)
-			return
+			return false
 		}
 		// Netstack takes the field of the first, which it has, as it came.
 		if b := forgetting(&p.Packet); b != nil {
 			p.Precede(nameOf(mendCongestion), b)
 		}
 		p.Replace(nameOf(mendCongestion), pr.Request.Bytes)
-		return
+		return true
 	case pr.Expect == byhand.Held && g.mends.has(mendReassemblyTimeout) && p.Protocol == wire.ProtocolICMPv4:
 		g.late.begin()
-		return
+		return false
 	}
 	if mend := g.fragmentError(&p.Packet, &pr); mend != 0 && g.mends.has(mend) && g.hand.endpoint.Load() != nil {
 		p.Withhold(nameOf(mend))
+		return true
 	}
+	return false
 }
 
 // fragmentError returns the mend that is to report a first fragment, or 0.
@@ -80,15 +84,15 @@ func hopByHopInFragment(p *wire.Packet) bool {
 // forgetting returns a fragment at which netstack forgets the datagram that p is the
 // last fragment to come of: it overlaps another, so that all are discarded, and
 // nobody is told (RFC 5722 §4; internal/fragmentation does so over IPv4, too). It
-// lies across one of the edges of p. At the very end of what a datagram may be there
-// is no room for one: then it is nil.
+// lies across one of the edges of p. At the very beginning and end of what a datagram
+// may be there is no room for one: then it is nil.
 func forgetting(p *wire.Packet) []byte {
 	edge := p.Fragment.Offset
 	if edge == 0 {
 		edge = fragmentLen(p)
 	}
 	const data = 16 // that is half on either side
-	if edge+data/2 > maxDatagram {
+	if edge < data/2 || edge+data/2 > maxDatagram {
 		return nil
 	}
 	at := uint16(edge - data/2)

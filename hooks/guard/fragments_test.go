@@ -115,6 +115,23 @@ var fragmentMendings = []mending{
 		bare: func(*testing.T, [][]byte) {}, mended: echoed(ect0),
 	},
 	{
+		// What is put in its place is shorter than its header.
+		name: "not ECN-capable, with options that are to be ignored", mend: "ecn-reassembly",
+		in: [][]byte{
+			marked(byhandtest.Fragment(headerWith(1, nil), echo[:16], 1, 0, true), ce),
+			marked(byhandtest.Fragment(headerWith(1, slices.Repeat([]byte{148, 4, 0, 1}, 10)), echo[16:], 1, 16, false), notECT),
+		},
+		bare: echoed(ce), mended: silent,
+	},
+	{
+		name: "congestion in the first, which comes last, and has an option that is to be ignored", mend: "ignored-options",
+		in: [][]byte{
+			marked(byhandtest.Fragment(headerWith(1, nil), echo[16:], 1, 16, false), ce),
+			marked(byhandtest.Fragment(headerWith(1, []byte{148, 4, 0, 1}), echo[:16], 1, 0, true), ect0),
+		},
+		bare: func(*testing.T, [][]byte) {}, mended: echoed(ce),
+	},
+	{
 		name: "bad option in the first", mend: "fragment-option",
 		in:   byhandtest.Split(ping4(byhandtest.IPv4{Options: []byte{7, 39, 4, 0}}), 1, 16),
 		bare: silent, mended: one(wire.LayerICMPv4, func(p *wire.Packet) bool { return p.ICMP.Type == 12 && p.Data()[4] == 21 }),

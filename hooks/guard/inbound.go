@@ -8,7 +8,7 @@ import (
 // mendInbound mends what netstack is about to get.
 func (g *Guard) mendInbound(p *hooks.Packet) {
 	if p.Fragment.IsFragment() && g.mends&ofFragments != 0 {
-		if g.mendFragment(p); p.Stopped() {
+		if g.mendFragment(p) {
 			return
 		}
 	}

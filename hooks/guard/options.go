@@ -11,13 +11,11 @@ import (
 // that a host has to ignore and netstack objects to: a router alert with a value
 // that is reserved (RFC 2113 §2.1), and a second option of a type that is unknown
 // (RFC 1122 §3.2.1.8). It does so for ICMP and TCP alone: an error about a packet
-// of another protocol would quote the header so changed.
+// of another protocol would quote the header so changed. What another mend has
+// edited before has to have the same header still.
 func ignoreOptions(p *hooks.Packet) {
 	if p.Protocol != wire.ProtocolICMPv4 && p.Protocol != wire.ProtocolTCP {
 		return
-	}
-	if p.Instead() != nil {
-		return // another mend's packet need not have these options, nor so many
 	}
 	var seen [256]bool
 	for at := minHeader; at < p.IPv4.HeaderLen; {
