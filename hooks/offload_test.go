@@ -3,6 +3,7 @@ package hooks_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -251,6 +252,11 @@ func TestHead(t *testing.T) {
 					seen = true
 					if len(p.Bytes) != tt.head || len(p.Bytes)+p.Missing != len(tt.b) || p.Len != len(tt.b) || p.DataLen() != len(tt.b)-20 {
 						t.Errorf("%d bytes and %d missing, length %d, data %d", len(p.Bytes), p.Missing, p.Len, p.DataLen())
+					}
+					for _, n := range []int{0, 20, 40, 45, 60, 2000, len(tt.b), math.MaxInt} {
+						if got := p.Clone(n); !bytes.Equal(got, tt.b[:min(n, len(tt.b))]) || len(p.Bytes) != tt.head {
+							t.Errorf("of %d bytes the copy has %d", n, len(got))
+						}
 					}
 					if asks && (!bytes.Equal(p.All(), tt.b) || !bytes.Equal(p.Bytes, tt.b) || p.Missing != 0) {
 						t.Error("all is not all")

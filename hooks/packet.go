@@ -64,8 +64,48 @@ type Followers struct {
 	// Of is the list that Mask has a bit for each of.
 	Of   any
 	Mask uint64
-	// Bytes says that one of them wants the packet's bytes.
-	Bytes bool
+	// Snap is how many of the packet's bytes, the first ones, they want at most.
+	Snap int
+}
+
+// A Matcher tells by a packet's bytes whether it is wanted. It is safe for concurrent
+// use.
+type Matcher interface {
+	Match(packet []byte) bool
+	// MatchHead is Match for a packet of which there are only the first bytes. If
+	// the rest could make a difference it has not decided.
+	MatchHead(head []byte) (match, decided bool)
+}
+
+// Match reports whether m matches the packet. Its bytes are joined only if m needs
+// more of them than there are.
+func (p *Packet) Match(m Matcher) bool {
+	if p.Missing > 0 {
+		if match, decided := m.MatchHead(p.Bytes); decided {
+			return match
+		}
+	}
+	return m.Match(p.All())
+}
+
+// Clone returns a copy of the packet's first bytes, n at most. It does not join them.
+func (p *Packet) Clone(n int) []byte {
+	n = min(n, len(p.Bytes)+p.Missing)
+	b := append(make([]byte, 0, n), p.Bytes[:min(n, len(p.Bytes))]...)
+	if len(b) == n || p.buffer == nil {
+		return b
+	}
+	// Bytes are those of the first view that has any.
+	views, offset := p.buffer.AsViewList()
+	offset += len(b)
+	for v := views.Front(); v != nil && len(b) < n; v = v.Next() {
+		part := v.AsSlice()
+		if offset < len(part) {
+			b = append(b, part[offset:min(len(part), offset+n-len(b))]...)
+		}
+		offset = max(0, offset-len(part))
+	}
+	return b
 }
 
 // All returns the packet's bytes, joined if they are not yet.

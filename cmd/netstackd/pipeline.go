@@ -70,6 +70,7 @@ func (p *pipeline) counted(count func(*stack.Host) uint64) func() uint64 {
 // that the link delivers packets with partial checksums. It starts nothing.
 func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger) (*pipeline, error) {
 	p := &pipeline{ledger: hooks.NewLedger(hookReasons()...), options: hooks.Options{ReceiveOffload: receiveOffload}}
+	numbers := new(atomic.Uint64)
 	var err error
 	if p.outputs, err = openOutputs(cfg, log); err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 	}
 	if p.readers != nil {
 		// Behind who compares, if anybody does.
-		defer func() { p.chain = append(p.chain, new(live.Observer)) }()
+		defer func() { p.chain = append(p.chain, live.NewObserver(numbers)) }()
 	}
 	tracer := p.tracer(p.outputs.tracers())
 	if tracer == nil && cfg.File == "" {
@@ -121,6 +122,7 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		RateLimited: p.counted((*stack.Host).RateLimited),
 		Refused:     p.counted((*stack.Host).Refused),
 		Responder:   respond.Netstack,
+		Numbers:     numbers,
 	}
 	if p.answerers != nil {
 		judge.Live, judge.Unshadowed = p.answerers.Live, p.answerers.unshadowed()
@@ -170,9 +172,9 @@ func (p *pipeline) reselect(cfg *config.Config) {
 	if p.selector == nil {
 		return
 	}
-	var match func([]byte) bool
+	var match hooks.Matcher
 	if cfg.Filter != nil {
-		match = cfg.Filter.Match
+		match = cfg.Filter
 	}
 	p.selector.Select(match, cfg.Sample)
 }

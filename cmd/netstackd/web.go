@@ -54,8 +54,12 @@ func (h *host) showOver(web *serve.Server, log logrus.FieldLogger) {
 	web.Handle("GET /metrics", handler)
 	web.Handle("GET /api/summary", serve.JSON(func() any { return h.summary() }))
 	web.Handle("GET /api/connections", connectionsHandler(h.netstack))
+	var comparing func() bool
+	if p.comparer != nil {
+		comparing = p.comparer.Comparing
+	}
 	web.Handle("GET /capture", tap.NewHandler(tap.Config{
-		Readers: p.readers, Device: h.device.Name(), Version: version, Settle: p.settled(), Log: log,
+		Readers: p.readers, Device: h.device.Name(), Version: version, Settle: p.settled(), Comparing: comparing, Log: log,
 	}))
 	web.Profiles()
 }

@@ -150,6 +150,12 @@ func (r *Recorder) Compare(c *trace.Comparison) {
 // is an error for what cannot be rotated, which Open would refuse as well.
 func (r *Recorder) Rotate(limit int64) error { return r.writer.files.setLimit(limit) }
 
+// Room reports whether an event that carries so many bytes would not be lost now.
+func (r *Recorder) Room(bytes int) bool { return r.ring.Room(bytes) }
+
+// Lose counts an event as lost that was not recorded, for want of room say.
+func (r *Recorder) Lose() { r.ring.Lose() }
+
 // Lost returns how many events, packets and comparisons, were lost.
 func (r *Recorder) Lost() uint64 { return r.ring.Lost() }
 

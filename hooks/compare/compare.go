@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -51,6 +52,8 @@ type Config struct {
 	Unshadowed bool
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
 	Deadline time.Duration
+	// Numbers number the packets and comparisons; nil means that nobody else does.
+	Numbers *atomic.Uint64
 	// Now is the clock for deadlines; nil means time.Now.
 	Now func() time.Time
 }
@@ -75,8 +78,7 @@ type Comparer struct {
 
 	// mu guards all below. It is held for the length of one prediction or
 	// comparison, and makes the order of events that of packets.
-	mu  sync.Mutex
-	seq uint64
+	mu sync.Mutex
 	// seen and compared are the events that are being made, to be used again.
 	seen     trace.Packet
 	compared trace.Comparison
@@ -116,6 +118,9 @@ func New(cfg Config) *Comparer {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Numbers == nil {
+		cfg.Numbers = new(atomic.Uint64)
 	}
 	c := &Comparer{
 		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}), latencies: map[string]*Latencies{},
@@ -317,9 +322,12 @@ func (c *Comparer) reassemble(p *hooks.Packet) []byte {
 // sight makes the event of a packet, and takes the next number for it. The event
 // is there until the next one is made.
 func (c *Comparer) sight(p *hooks.Packet) *trace.Packet {
-	c.seq++
-	p.Seq = c.seq
-	c.seen.See(p, c.seq, p.Followers.Bytes || c.cfg.Tracer.WantsBytes() && !p.Untraced)
+	p.Seq = c.cfg.Numbers.Add(1)
+	snap := p.Followers.Snap
+	if c.cfg.Tracer.WantsBytes() && !p.Untraced {
+		snap = math.MaxInt
+	}
+	c.seen.See(p, p.Seq, snap)
 	return &c.seen
 }
 

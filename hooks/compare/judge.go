@@ -189,7 +189,6 @@ func (c *Comparer) count(e *trace.Comparison) {
 	if e.Replied && e.Request != 0 {
 		c.measure(e)
 	}
-	c.seq++
-	e.Seq = c.seq
+	e.Seq = c.cfg.Numbers.Add(1)
 	c.cfg.Tracer.Compare(e)
 }

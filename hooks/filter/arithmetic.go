@@ -115,6 +115,7 @@ func (p *parser) operand() (guarded, error) {
 		return p.minus()
 	case tok.is("len"), tok.is("length"):
 		p.next()
+		p.sized = true
 		return guarded{value: length{}}, nil
 	}
 	return p.accessor()

@@ -4,6 +4,8 @@ package filter
 // may use it at once. The zero Filter matches every packet.
 type Filter struct {
 	root node // nil for the empty expression
+	// sized says that it asks for the packet's length.
+	sized bool
 }
 
 // Compile compiles expr, an expression of the subset of pcap-filter(7) that
@@ -22,7 +24,7 @@ func Compile(expr string) (*Filter, error) {
 	if tok := p.peek(); tok.kind != atEnd {
 		return nil, p.fail(tok, "expected and, or, or the end")
 	}
-	return &Filter{root: root.node}, nil
+	return &Filter{root: root.node, sized: p.sized}, nil
 }
 
 // Match reports whether packet, which begins at its IP header, satisfies the
@@ -31,6 +33,20 @@ func Compile(expr string) (*Filter, error) {
 // nothing and never panics, whatever the bytes.
 func (f *Filter) Match(packet []byte) bool {
 	return f.root == nil || f.root.eval(packet) == yes
+}
+
+// MatchHead is Match for a packet of which there are only the first bytes. decided
+// says that the rest makes no difference: if not, match means nothing.
+func (f *Filter) MatchHead(head []byte) (match, decided bool) {
+	switch {
+	case f.root == nil:
+		return true, true
+	case f.sized:
+		return false, false
+	}
+	// A test that has to read past the end says so, and the whole filter with it.
+	r := f.root.eval(head)
+	return r == yes, r != fails
 }
 
 // String returns the expression as it was understood: with every qualifier that

@@ -290,3 +290,50 @@ func TestDocumented(t *testing.T) {
 		check(word)
 	}
 }
+
+// checkHeads checks that what the first bytes of a packet decide the whole packet does
+// not change, however many they are.
+func checkHeads(t testing.TB, f *Filter, packet []byte) {
+	t.Helper()
+	for n := range len(packet) + 1 {
+		if match, decided := f.MatchHead(packet[:n]); decided && match != f.Match(packet) {
+			t.Fatalf("%q of %x: %v by the first %d bytes, %v by all", f, packet, match, n, !match)
+		}
+	}
+}
+
+// TestMatchHead: no beginning of a packet decides otherwise than the whole, and what
+// looks at headers is decided by them.
+func TestMatchHead(t *testing.T) {
+	c := wholePackets()
+	for _, row := range expressions {
+		f, err := Compile(row.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, packet := range c.packets {
+			checkHeads(t, f, packet)
+		}
+	}
+	packet := ipv4("192.0.2.1", "192.0.2.2", protoTCP, 0, nil, append(tcp(49152, 80, 0x10), make([]byte, 60000)...))
+	for expr, want := range map[string][2]bool{ // match, decided
+		"":                                  {true, true},
+		"icmp":                              {false, true},
+		"not icmp":                          {true, true},
+		"tcp dst port 80":                   {true, true},
+		"host 192.0.2.9":                    {false, true},
+		"tcp[tcpflags] & tcp-ack != 0":      {true, true},
+		"tcp[(tcp[12] & 0xf0) >> 2:4] == 0": {false, false},
+		"icmp and greater 100":              {false, false},
+		"len > 100":                         {false, false},
+		"ip[50000] = 0 or tcp":              {false, false},
+	} {
+		f, err := Compile(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if match, decided := f.MatchHead(packet[:40]); match != want[0] || decided != want[1] {
+			t.Errorf("%q: %v, decided %v, want %v", expr, match, decided, want)
+		}
+	}
+}

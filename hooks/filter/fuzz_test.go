@@ -55,6 +55,7 @@ func FuzzMatch(f *testing.F) {
 			if got, want := j.filter.Match(packet), j.program.match(t, packet); got != want {
 				t.Errorf("%q of %x: Match is %v, tcpdump's program says %v", j.filter, packet, got, want)
 			}
+			checkHeads(t, j.filter, packet)
 		}
 		if !bytes.Equal(before, packet) {
 			t.Errorf("%x was changed into %x", before, packet)

@@ -10,6 +10,8 @@ type parser struct {
 	tokens []token
 	at     int // index of the next token
 	depth  int // of the recursion
+	// sized says that the expression asks for the packet's length.
+	sized bool
 }
 
 // maxDepth bounds the recursion of the parser, and maxHeight how deep the text
@@ -285,6 +287,7 @@ func (p *parser) test() (node, qualifiers, error) {
 		if limit.kind != number {
 			return nil, qualifiers{}, p.fail(limit, "expected a length in bytes")
 		}
+		p.sized = true
 		r := &relation{left: length{}, operator: "<=", right: constant(limit.value)}
 		if tok.text == "greater" {
 			r.operator = ">="

@@ -5,6 +5,7 @@
 //   - readers.go: [Readers], the hook at the chain's beginning that marks each
 //     packet with those who follow it, and who comes and goes.
 //   - reader.go: [Reader], one of them: what it is given, and when that is enough.
+//     share.go: what it may take.
 //   - tracer.go: [Tracer], which hands the events of marked packets on, and those
 //     of all to whoever traces. observer.go: [Observer], the hook at the chain's
 //     end that makes the events where nobody compares.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ const peer, host = "172.16.0.1", "172.16.0.2"
 // its request, negative.
 type sink struct {
 	bytes bool
+	// full says that there is no room, and lost counts what is lost for that.
+	full bool
+	lost atomic.Uint64
 
 	mu sync.Mutex
 	// The following are guarded by mu.
@@ -39,7 +43,9 @@ var _ live.Sink = (*sink)(nil)
 
 func (s *sink) WantsBytes() bool   { return s.bytes }
 func (s *sink) WantsWorking() bool { return false }
-func (s *sink) Lost() uint64       { return 3 }
+func (s *sink) Lost() uint64       { return 3 + s.lost.Load() }
+func (s *sink) Room(int) bool      { return !s.full }
+func (s *sink) Lose()              { s.lost.Add(1) }
 
 func (s *sink) Packet(p *trace.Packet) {
 	s.mu.Lock()
@@ -61,13 +67,13 @@ func (s *sink) got() []int {
 }
 
 // compile compiles a filter that is right.
-func compile(t *testing.T, expression string) func([]byte) bool {
+func compile(t *testing.T, expression string) *filter.Filter {
 	t.Helper()
 	f, err := filter.Compile(expression)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Match
+	return f
 }
 
 // A chain is hooks, and a request and its reply to pass them.
@@ -104,9 +110,9 @@ func comparing(t *testing.T, readers *live.Readers) (chain, *sink) {
 }
 
 // add adds a reader.
-func add(t *testing.T, to *live.Readers, match func([]byte) bool, count uint64, s live.Sink) *live.Reader {
+func add(t *testing.T, to *live.Readers, match hooks.Matcher, count uint64, s live.Sink) *live.Reader {
 	t.Helper()
-	r := live.NewReader(match, count, s)
+	r := live.NewReader(live.Wish{Match: match, Count: count}, s)
 	if err := to.Enter(); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +161,7 @@ func TestFollow(t *testing.T) {
 // TestObserve: where nobody compares, the packets come as they pass.
 func TestObserve(t *testing.T) {
 	readers := live.New(1)
-	way := chain{readers, &live.Observer{}}
+	way := chain{readers, live.NewObserver(new(atomic.Uint64))}
 	way.pass(hooks.Inbound, request())
 	s := &sink{bytes: true}
 	r := add(t, readers, nil, 0, s)
@@ -168,6 +174,86 @@ func TestObserve(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{84, 84}, s.lens); diff != "" {
 		t.Errorf("lengths (-want +got):\n%s", diff)
+	}
+}
+
+// TestSnap: each reader gets as much of a packet as it wants, in bytes of its own.
+func TestSnap(t *testing.T) {
+	readers := live.New(live.Max)
+	way, rest := comparing(t, readers)
+	sinks := map[int]*sink{}
+	for _, snap := range []int{20, 84, 1000, 0} {
+		sinks[snap] = &sink{bytes: true}
+		r := live.NewReader(live.Wish{Snap: snap}, sinks[snap])
+		if err := readers.Enter(); err != nil {
+			t.Fatal(err)
+		}
+		readers.Follow(r)
+		defer leave(readers, r)
+	}
+	way.pass(hooks.Inbound, request())
+	way.pass(hooks.Outbound, reply())
+	rest.bytes = true
+	way.pass(hooks.Inbound, request()) // waits, and then the trace gets all
+	way.pass(hooks.Outbound, reply())
+	for snap, want := range map[int]int{20: 20, 84: 84, 1000: 84, 0: 84} {
+		if diff := cmp.Diff([]int{want, want, want, want}, sinks[snap].lens); diff != "" {
+			t.Errorf("snap %d (-want +got):\n%s", snap, diff)
+		}
+	}
+	if diff := cmp.Diff([]int{0, 0, 84, 84}, rest.lens); diff != "" {
+		t.Errorf("the trace (-want +got):\n%s", diff)
+	}
+}
+
+// TestNoRoom: what a reader has no room for it loses, each packet once, and of it no
+// copy is made; what it has enough of it does not lose.
+func TestNoRoom(t *testing.T) {
+	readers := live.New(1)
+	way := chain{readers, live.NewObserver(new(atomic.Uint64))}
+	s := &sink{bytes: true, full: true}
+	r := add(t, readers, compile(t, "icmp[icmptype] == icmp-echo"), 1, s)
+	defer leave(readers, r)
+	var p hooks.Packet
+	p.Set(hooks.Inbound, request(), time.Now())
+	if n := testing.AllocsPerRun(9, func() { // and once before
+		for _, h := range way {
+			h.Inbound(&p)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	way.pass(hooks.Outbound, reply())
+	s.full = false
+	way.pass(hooks.Inbound, request())
+	s.full = true
+	way.pass(hooks.Inbound, request())
+	if lost, got := s.lost.Load(), len(s.got()); lost != 10 || got != 1 || r.Packets() != 1 {
+		t.Errorf("%d lost, %d handed over, want 10 and 1", lost, got)
+	}
+}
+
+// TestNumbers: no number is there twice when comparisons end and begin.
+func TestNumbers(t *testing.T) {
+	readers := live.New(1)
+	numbers := new(atomic.Uint64)
+	tracer := live.Tracer{Tracer: &sink{}}
+	c := compare.New(compare.Config{
+		Host:   byhand.NewHost(byhand.Config{Addresses: []netip.Prefix{netip.MustParsePrefix(host + "/24")}}),
+		Ledger: hooks.NewLedger(hooks.DropReasons(), byhand.DropReasons()), Tracer: tracer, Responder: "netstack", Numbers: numbers,
+	})
+	t.Cleanup(c.Close)
+	way := chain{readers, c, live.NewObserver(numbers)}
+	s := &sink{}
+	r := add(t, readers, nil, 0, s)
+	defer leave(readers, r)
+	for _, traced := range []trace.Tracer{tracer, nil, tracer} {
+		c.Trace(traced)
+		way.pass(hooks.Inbound, request())
+		way.pass(hooks.Outbound, reply())
+	}
+	if diff := cmp.Diff([]int{1, 2, -1, 4, 5, 6, 7, -6}, s.got()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -214,7 +300,7 @@ func TestCount(t *testing.T) {
 // TestLimit: no more readers than there may be, and an account of all that were.
 func TestLimit(t *testing.T) {
 	readers := live.New(2)
-	way := chain{readers, &live.Observer{}}
+	way := chain{readers, live.NewObserver(new(atomic.Uint64))}
 	a, b := add(t, readers, nil, 0, &sink{}), add(t, readers, nil, 0, &sink{})
 	if err := readers.Enter(); !errors.Is(err, live.ErrFull) {
 		t.Errorf("a third: %v", err)
@@ -242,7 +328,7 @@ func TestLimit(t *testing.T) {
 // each gets what comes while it is there, to the last place.
 func TestComeAndGo(t *testing.T) {
 	readers := live.New(live.Max)
-	way := chain{readers, &live.Observer{}}
+	way := chain{readers, live.NewObserver(new(atomic.Uint64))}
 	stop := make(chan struct{})
 	var moving, coming sync.WaitGroup
 	for range 4 {
@@ -261,7 +347,7 @@ func TestComeAndGo(t *testing.T) {
 		coming.Go(func() {
 			for range 3 {
 				s := &sink{bytes: true}
-				r := live.NewReader(nil, 5, s)
+				r := live.NewReader(live.Wish{Count: 5}, s)
 				if err := readers.Enter(); err != nil {
 					t.Error(err)
 					return
@@ -285,7 +371,7 @@ func TestComeAndGo(t *testing.T) {
 
 // TestAllocs: while nobody follows, a packet costs no memory.
 func TestAllocs(t *testing.T) {
-	way := chain{live.New(1), &live.Observer{}}
+	way := chain{live.New(1), live.NewObserver(new(atomic.Uint64))}
 	var p hooks.Packet
 	p.Set(hooks.Inbound, request(), time.Now())
 	if n := testing.AllocsPerRun(100, func() {
@@ -298,7 +384,7 @@ func TestAllocs(t *testing.T) {
 }
 
 func BenchmarkNobody(b *testing.B) {
-	way := chain{live.New(1), &live.Observer{}}
+	way := chain{live.New(1), live.NewObserver(new(atomic.Uint64))}
 	var p hooks.Packet
 	p.Set(hooks.Inbound, request(), time.Now())
 	for b.Loop() {

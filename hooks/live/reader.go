@@ -1,9 +1,12 @@
 package live
 
 import (
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"netstackd/hooks"
 	"netstackd/hooks/trace"
 )
 
@@ -11,8 +14,23 @@ import (
 // wait.
 type Sink interface {
 	trace.Tracer
+	// Room reports whether it would not lose now an event that carries so many bytes.
+	Room(bytes int) bool
+	// Lose counts an event as lost that it is not given.
+	Lose()
 	// Lost is how many events it has lost so far.
 	Lost() uint64
+}
+
+// A Wish is what a reader follows: the zero Wish, all.
+type Wish struct {
+	// Match matches the packets that are wanted, with the comparisons that they are
+	// part of; nil is all.
+	Match hooks.Matcher
+	// Count is of how many packets it is enough; 0 is never.
+	Count uint64
+	// Snap is how many bytes of a packet are wanted, if the sink wants any; 0 is all.
+	Snap int
 }
 
 // recent is of how many packets, the last ones, a comparison still comes through
@@ -21,10 +39,11 @@ const recent = 16
 
 // A Reader is one who follows.
 type Reader struct {
-	match func(packet []byte) bool
-	sink  Sink
-	count uint64
-	full  chan struct{}
+	wish Wish
+	sink Sink
+	full chan struct{}
+	// share is what it may take.
+	share share
 
 	// packets is written under mu.
 	packets atomic.Uint64
@@ -36,11 +55,12 @@ type Reader struct {
 	seqs [recent]uint64
 }
 
-// NewReader returns one that hands to the sink the packets that match matches, nil
-// for all, with the comparisons that they are part of; of packets the first so
-// many, if count is not 0. match is called from many goroutines at once.
-func NewReader(match func(packet []byte) bool, count uint64, to Sink) *Reader {
-	return &Reader{match: match, sink: to, count: count, full: make(chan struct{})}
+// NewReader returns one that hands to the sink what the wish asks for.
+func NewReader(w Wish, to Sink) *Reader {
+	if w.Snap == 0 {
+		w.Snap = math.MaxInt
+	}
+	return &Reader{wish: w, sink: to, full: make(chan struct{})}
 }
 
 // Full is closed once the reader has as many packets as it wants.
@@ -49,22 +69,46 @@ func (r *Reader) Full() <-chan struct{} { return r.full }
 // Packets is how many packets were handed over, and not how many were written.
 func (r *Reader) Packets() uint64 { return r.packets.Load() }
 
-// packet hands a packet over, without its bytes if they are not wanted.
+// snap is how many bytes of a packet are wanted.
+func (r *Reader) snap() int {
+	if r.sink.WantsBytes() {
+		return r.wish.Snap
+	}
+	return 0
+}
+
+// wants reports whether the packet is to be handed over, and by that uses up some of
+// its share, one of so many. What there is no room for is lost here, before anybody
+// copies it.
+func (r *Reader) wants(p *hooks.Packet, readers int) bool {
+	if r.wish.Match != nil && !p.Match(r.wish.Match) || r.wish.Count != 0 && r.packets.Load() >= r.wish.Count {
+		return false
+	}
+	n := min(r.snap(), p.Len)
+	if r.sink.Room(n) && r.share.take(p.Time, n, readers) {
+		return true
+	}
+	r.sink.Lose()
+	return false
+}
+
+// packet hands a packet over, with no more of its bytes than are wanted.
 func (r *Reader) packet(p *trace.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.packets.Load()
-	if r.over || r.count != 0 && n >= r.count {
+	if r.over || r.wish.Count != 0 && n >= r.wish.Count {
 		return
 	}
 	r.packets.Store(n + 1)
 	r.seqs[n%recent] = p.Seq
-	if all := p.Packet.Bytes; all != nil && !r.sink.WantsBytes() {
-		p.Packet.Bytes = nil
+	if all := p.Packet.Bytes; len(all) > r.snap() {
+		// A copy, or the ring would hold more than it knows of.
+		p.Packet.Bytes = slices.Clone(all[:r.snap()])
 		defer func() { p.Packet.Bytes = all }()
 	}
 	r.sink.Packet(p)
-	if n+1 == r.count {
+	if n+1 == r.wish.Count {
 		close(r.full)
 	}
 }
@@ -73,7 +117,7 @@ func (r *Reader) packet(p *trace.Packet) {
 func (r *Reader) compare(c *trace.Comparison) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over || r.count != 0 && r.packets.Load() >= r.count && !r.took(c.Request) && !r.took(c.Reply) {
+	if r.over || r.wish.Count != 0 && r.packets.Load() >= r.wish.Count && !r.took(c.Request) && !r.took(c.Reply) {
 		return
 	}
 	r.sink.Compare(c)

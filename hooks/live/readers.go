@@ -167,10 +167,11 @@ func (r *Readers) mark(p *hooks.Packet) {
 		return
 	}
 	f := hooks.Followers{Of: now}
+	readers := bits.OnesCount64(now.mask)
 	for rest := now.mask; rest != 0; rest &= rest - 1 {
-		if each := now.readers[bits.TrailingZeros64(rest)]; each.match == nil || each.match(p.All()) {
+		if each := now.readers[bits.TrailingZeros64(rest)]; each.wants(p, readers) {
 			f.Mask |= rest & -rest
-			f.Bytes = f.Bytes || each.sink.WantsBytes()
+			f.Snap = max(f.Snap, each.snap())
 		}
 	}
 	if f.Mask != 0 {

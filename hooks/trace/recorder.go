@@ -135,6 +135,12 @@ func (r *Recorder) Compare(c *Comparison) {
 	r.ring.Put(event{compare: own})
 }
 
+// Room reports whether an event that carries so many bytes would not be lost now.
+func (r *Recorder) Room(bytes int) bool { return r.ring.Room(bytes) }
+
+// Lose counts an event as lost that was not recorded, for want of room say.
+func (r *Recorder) Lose() { r.ring.Lose() }
+
 // Lost returns how many events were lost.
 func (r *Recorder) Lost() uint64 { return r.ring.Lost() }
 

@@ -17,16 +17,16 @@ type Selector struct {
 
 // A choice is what is selected. It is never changed, only replaced.
 type choice struct {
-	match  func(packet []byte) bool // nil for all
-	sample uint64                   // at least 1
+	match  hooks.Matcher // nil for all
+	sample uint64        // at least 1
 }
 
 var _ hooks.Hook = (*Selector)(nil)
 
 // NewSelector returns a hook that selects one in sample of the packets that
 // match matches, the first of them first. A nil match matches all, a sample of
-// 0 or 1 takes all. match is called from many goroutines at once.
-func NewSelector(match func(packet []byte) bool, sample uint64) *Selector {
+// 0 or 1 takes all.
+func NewSelector(match hooks.Matcher, sample uint64) *Selector {
 	s := &Selector{}
 	s.Select(match, sample)
 	return s
@@ -34,7 +34,7 @@ func NewSelector(match func(packet []byte) bool, sample uint64) *Selector {
 
 // Select changes what is selected from the next packet on. It is safe for
 // concurrent use and holds up no packet.
-func (s *Selector) Select(match func(packet []byte) bool, sample uint64) {
+func (s *Selector) Select(match hooks.Matcher, sample uint64) {
 	s.choice.Store(&choice{match: match, sample: max(sample, 1)})
 }
 
@@ -46,7 +46,7 @@ func (s *Selector) Outbound(p *hooks.Packet) { s.see(p) }
 
 func (s *Selector) see(p *hooks.Packet) {
 	c := s.choice.Load()
-	if c.match != nil && !c.match(p.All()) {
+	if c.match != nil && !p.Match(c.match) {
 		p.Untraced = true
 		return
 	}

@@ -26,7 +26,7 @@ func TestSelector(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := trace.NewSelector(f.Match, 1)
+		s := trace.NewSelector(f, 1)
 		for i, b := range [][]byte{super(peer4, host4), super(peer6, host6), small} {
 			for _, d := range []hooks.Direction{hooks.Inbound, hooks.Outbound} {
 				var p hooks.Packet

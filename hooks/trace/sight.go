@@ -1,14 +1,11 @@
 package trace
 
-import (
-	"slices"
-
-	"netstackd/hooks"
-)
+import "netstackd/hooks"
 
 // See makes e the event of a packet as it is seen now, with a number of its own.
-// The bytes that it brings, if it is to, are a copy. What e was is gone.
-func (e *Packet) See(p *hooks.Packet, seq uint64, withBytes bool) {
+// It brings a copy of the packet's first bytes, snap at most; 0 is none. What e was is
+// gone.
+func (e *Packet) See(p *hooks.Packet, seq uint64, snap int) {
 	e.Time, e.Seq, e.Direction, e.Len = p.Time, seq, p.Direction, p.Len
 	e.Packet, e.DataLen, e.Segments = p.Packet, p.DataLen(), p.Segments()
 	e.NChecks, e.Reassembled = copy(e.Checks[:], p.Checks()), p.Reassembled()
@@ -21,10 +18,10 @@ func (e *Packet) See(p *hooks.Packet, seq uint64, withBytes bool) {
 		e.seeInstead(instead)
 	}
 	switch {
-	case !withBytes:
+	case snap == 0:
 		e.Packet.Bytes = nil
 	case e.Packet.Bytes == nil:
-		e.Packet.Bytes = slices.Clone(p.All())
+		e.Packet.Bytes = p.Clone(snap)
 	}
 }
 

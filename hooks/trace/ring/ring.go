@@ -117,6 +117,14 @@ func (r *Ring[E]) Put(e E) {
 	}
 }
 
+// Room reports whether there is room for an event that carries so many bytes.
+func (r *Ring[E]) Room(bytes int) bool {
+	return len(r.Events) < cap(r.Events) && r.bytes.Load()+int64(bytes) <= r.most
+}
+
+// Lose counts an event as lost that is not put in.
+func (r *Ring[E]) Lose() { r.lost.Add(1) }
+
 // Lost returns how many events were lost.
 func (r *Ring[E]) Lost() uint64 { return r.lost.Load() }
 

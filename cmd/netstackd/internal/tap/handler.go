@@ -15,7 +15,6 @@ import (
 
 	"netstackd/cmd/netstackd/internal/serve"
 	"netstackd/hooks/capture"
-	"netstackd/hooks/filter"
 	"netstackd/hooks/live"
 	"netstackd/hooks/trace"
 	"netstackd/hooks/trace/ring"
@@ -31,6 +30,9 @@ const endPatience = time.Second
 // gone is why a capture ends whose reader has closed its connection.
 const gone = "the reader has gone"
 
+// notComparing is what readers are told where nobody compares.
+const notComparing = "comparisons are not made, and the fate of what netstack answers is delivered: they take -trace compare or -pcapng"
+
 // What waits for a reader at most. All of them together may hold 64 times that.
 var bounds = ring.Size{Len: 4096, Bytes: 8 << 20}
 
@@ -40,8 +42,11 @@ type Config struct {
 	// Device and Version are named in what readers get.
 	Device, Version string
 	// Settle returns once all is reported of the packets that were compared when it
-	// was called. It is nil if nothing is compared, which readers are told.
+	// was called. It is nil if nothing ever is.
 	Settle func()
+	// Comparing reports whether packets are compared now, which readers are told. Nil
+	// is never.
+	Comparing func() bool
 	// Patience is how long a reader may take nothing; 0 is [DefaultPatience].
 	Patience time.Duration
 	Log      logrus.FieldLogger
@@ -115,7 +120,7 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q query) error 
 		to.final.Store(&n)
 		cancel()
 	}
-	reader := live.NewReader(match(q.filter), q.count, to)
+	reader := live.NewReader(live.Wish{Match: q.filter, Count: q.count, Snap: q.snap}, to)
 	if err := h.Readers.Enter(); err != nil {
 		return fmt.Errorf("%w, %d (-captures): end one, or allow more", err, h.Readers.Counts().Most)
 	}
@@ -144,14 +149,6 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, q query) error 
 	return nil
 }
 
-// match is nil for all packets: they need not be joined to be matched.
-func match(f *filter.Filter) func([]byte) bool {
-	if f.String() == "" {
-		return nil
-	}
-	return f.Match
-}
-
 // wait waits for the end, and says why it is there.
 func (h *handler) wait(ctx context.Context, reader *live.Reader, q query) string {
 	var expired <-chan time.Time
@@ -178,12 +175,17 @@ func (h *handler) wait(ctx context.Context, reader *live.Reader, q query) string
 
 // open makes the recorder of a reader, and returns what ends it.
 func (h *handler) open(to *sink, out *stream, q query) (finish func(why string), err error) {
+	comparing := h.Comparing != nil && h.Comparing()
+	note := ""
+	if !comparing {
+		note = notComparing
+	}
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	if q.format == pcapng {
 		comment := "live capture; verdicts and comparisons are in the packets' comments"
-		if h.Settle == nil {
-			comment = "live capture; verdicts are in the packets' comments, comparisons are not made: they take -trace compare or -pcapng"
+		if !comparing {
+			comment = "live capture; verdicts are in the packets' comments, " + note
 		}
 		rec, err := capture.OpenStream(out, capture.Config{Device: h.Device, Version: h.Version, Log: quiet},
 			capture.Stream{Comment: comment, Filter: q.filter.String(), Snap: q.snap, Ring: bounds})
@@ -204,7 +206,8 @@ func (h *handler) open(to *sink, out *stream, q query) (finish func(why string),
 		Device    string `json:"device"`
 		Filter    string `json:"filter"`
 		Comparing bool   `json:"comparing"`
-	}{"capture", h.Version, h.Device, q.filter.String(), h.Settle != nil})
+		Note      string `json:"note,omitempty"`
+	}{"capture", h.Version, h.Device, q.filter.String(), comparing, note})
 	return func(why string) {
 		drain(func(patience time.Duration) error { return rec.Close(nil, patience) })
 		line(out, struct {

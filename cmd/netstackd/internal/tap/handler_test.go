@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ type rig struct {
 func newRig(t *testing.T, most int, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{readers: live.New(most)}
-	r.chain = []hooks.Hook{r.readers, new(live.Observer)}
+	r.chain = []hooks.Hook{r.readers, live.NewObserver(new(atomic.Uint64))}
 	log, entries := test.NewNullLogger()
 	r.log = entries
 	c := Config{Readers: r.readers, Device: "netstack0", Version: "v1", Log: log}
@@ -191,7 +192,7 @@ func TestDeadlines(t *testing.T) {
 // TestJSON: the first line says what is captured, the last one why it has ended.
 func TestJSON(t *testing.T) {
 	settled := 0
-	r := newRig(t, 1, func(c *Config) { c.Settle = func() { settled++ } })
+	r := newRig(t, 1, func(c *Config) { c.Settle, c.Comparing = func() { settled++ }, func() bool { return true } })
 	answer := r.get(t, "?format=json&count=1&filter=icmp")
 	lines := bufio.NewScanner(answer.Body)
 	var got []string
