@@ -291,10 +291,10 @@ func TestPartialWithoutBytes(t *testing.T) {
 // TestPartialCut: of a packet of which only the first bytes were wanted the checksum
 // stays as it is, and the length is told.
 func TestPartialCut(t *testing.T) {
-	e := super(1, hooks.Outbound, host4, peer4)
+	e := super(1, hooks.Outbound, "172.16.0.2", "172.16.0.1")
 	cut := slices.Clone(e.Packet.Bytes[:96])
 	e.Packet.Bytes = cut
-	_, blocks := roundTrip(t, []any{e})
+	_, blocks := readFile(t, write(t, e))
 	if b := blocks[0]; string(b.Data) != string(cut) || b.Info.Length != e.Len || strings.Contains(b.comment(), "completed") {
 		t.Errorf("%d bytes of %d, %q", len(b.Data), b.Info.Length, b.comment())
 	}
