@@ -12,8 +12,8 @@ const (
 	rate = 128 << 20
 	// burst is how much of that a reader may take at once after a pause.
 	burst = time.Second / 4
-	// each is what a packet costs beside its bytes, in bytes.
-	each = 1 << 10
+	// perPacket is what a packet costs beside its bytes, in bytes.
+	perPacket = 1 << 10
 )
 
 // A share is what a reader may take, one of those that there are at the time. It is safe
@@ -27,7 +27,7 @@ type share struct {
 // bytes, or reports false, if there is not so much left.
 func (s *share) take(now time.Time, bytes, readers int) bool {
 	at := now.UnixNano()
-	cost := int64(bytes+each) * int64(readers) * int64(time.Second) / rate
+	cost := int64(bytes+perPacket) * int64(readers) * int64(time.Second) / rate
 	for {
 		paid := s.paid.Load()
 		next := max(paid, at-int64(burst)) + cost

@@ -8,7 +8,7 @@ import (
 // TestShare: a reader may take a burst at once and then the rate, shared with those that
 // there are; a pause gives it a burst again, and no more.
 func TestShare(t *testing.T) {
-	const size = 64<<10 - each // 64 KiB with what a packet costs
+	const size = 64<<10 - perPacket // 64 KiB with what a packet costs
 	const whole = rate * int(burst) / int(time.Second) >> 16
 	for _, readers := range []int{1, 4, Max} {
 		var s share
