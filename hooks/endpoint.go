@@ -179,12 +179,14 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 		}
 	}
 	if !altered {
-		return e.LinkEndpoint.WritePackets(pkts)
-	}
-	if kept.Len() == 0 {
+		kept = pkts
+	} else if kept.Len() == 0 {
 		return dropped, nil
 	}
 	n, err := e.LinkEndpoint.WritePackets(kept)
+	if err != nil {
+		e.ledger.untaken.Add(1)
+	}
 	return n + dropped, err
 }
 

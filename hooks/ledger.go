@@ -22,7 +22,13 @@ type Ledger struct {
 	mends map[string]*[2]atomic.Uint64
 	// ahead counts the packets that were delivered before others.
 	ahead atomic.Uint64
+	// untaken counts the writes of which the link did not take all.
+	untaken atomic.Uint64
 }
+
+// Untaken returns how many writes there were of which the link did not take all: netstack
+// knows of those, and sends no more fragments of a datagram then.
+func (l *Ledger) Untaken() uint64 { return l.untaken.Load() }
 
 // A Kind is what packets are told apart by when they are counted.
 type Kind struct {

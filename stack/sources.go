@@ -21,6 +21,8 @@ type sources struct {
 	// The following are guarded by mu.
 	open  map[netip.Prefix]int
 	seats map[*seat]struct{}
+	// most is how many seats there were at a time: the maps keep the room for all.
+	most int
 	// places are those to look for among all connections.
 	places places
 	// listeners are those whose connections these are.
@@ -105,6 +107,7 @@ func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ 
 	v := &seat{listener: l, ep: ep, source: source, crowd: len(s.seats) >= ample, idle: time.Duration(l.idle.Load())}
 	v.active.Store(int64(time.Since(epoch)))
 	s.seats[v] = struct{}{}
+	s.most = max(s.most, len(s.seats))
 	s.open[source]++
 	l.held.Add(1)
 	return v, gone, ""
@@ -120,5 +123,13 @@ func (s *sources) give(v *seat) {
 	v.listener.held.Add(-1)
 	if s.open[v.source]--; s.open[v.source] <= 0 {
 		delete(s.open, v.source)
+	}
+	if len(s.seats) == 0 && s.most > ample {
+		s.open, s.seats, s.most = map[netip.Prefix]int{}, map[*seat]struct{}{}, 0
+		// Those who might have given way are gone, and their endpoints are to be too.
+		s.places.waiting = nil
+		for _, l := range s.listeners {
+			l.places.waiting = nil
+		}
 	}
 }

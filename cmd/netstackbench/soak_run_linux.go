@@ -58,6 +58,10 @@ type soaker struct {
 	http    *http.Client
 	beside  *companion // answers at the FIFOs
 	holders holders
+	// cold is how netstackd was before any fault, warm what it had in memory after the
+	// first round of them, 0 if that was not weighed.
+	cold levels
+	warm uint64
 	// loads are those that go on, past those that have ended.
 	loads *soakLoads
 	past  []*soakLoads
@@ -131,14 +135,13 @@ func (s *soaker) runAll(ctx context.Context, stop context.CancelCauseFunc) (err 
 		return err
 	}
 	defer func() { s.beside.stop() }()
-	before, err := s.baseline(ctx)
-	if err != nil {
+	if s.cold, err = s.baseline(ctx); err != nil {
 		return err
 	}
 	if err := s.faults(ctx); err != nil {
 		return err
 	}
-	return s.comesBack(ctx, before)
+	return s.comesBack(ctx)
 }
 
 // prepare makes the little disk and has the trace read, all of which beside ends.
@@ -181,6 +184,9 @@ func (s *soaker) start(ctx context.Context) (err error) {
 
 // stopLoads stops them.
 func (s *soaker) stopLoads() {
+	if s.loads == nil {
+		return // they were to rest
+	}
 	s.loads.end()
 	s.past = append(s.past, s.loads)
 	s.loads = nil
@@ -245,9 +251,50 @@ func (s *soaker) faults(ctx context.Context) error {
 		if last {
 			s.report.Run.Rounds++
 		}
+		if last && s.report.Run.Rounds == 1 && time.Now().Before(until) {
+			rest := time.Now()
+			if err := s.warmUp(ctx); err != nil {
+				return err
+			}
+			until = until.Add(time.Since(rest))
+		}
 	}
 	s.say("no more faults")
 	return wait(ctx, soakCalm)
+}
+
+// warmUp weighs the memory that netstackd has after the first round, once its
+// goroutines are back and it has rested as long as before the first weighing: the least
+// of that time, as at the end any time is good enough.
+func (s *soaker) warmUp(ctx context.Context) error {
+	s.say("the first round is over: a rest, then the warm baseline")
+	s.stopLoads()
+	var now levels
+	look := func() (err error) {
+		if err = wait(ctx, backInterval); err == nil {
+			now, err = s.weigh(ctx)
+		}
+		return err
+	}
+	var failed error
+	err := until(ctx, backPatience, func() bool {
+		failed = look()
+		left := report.SoakLevel{Baseline: float64(s.cold.goroutines), End: float64(now.goroutines)}
+		return failed != nil || left.Back()
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("rest after the first round, %d goroutines: %w", now.goroutines, err)
+	}
+	for end := time.Now().Add(soakRests); time.Now().Before(end); {
+		if err := look(); err != nil {
+			return err
+		}
+		if s.warm == 0 || now.resident < s.warm {
+			s.warm = now.resident
+		}
+	}
+	s.say("%.1f MiB", mebibytes(s.warm))
+	return s.start(ctx)
 }
 
 // make makes one fault and waits until all is well again.
@@ -302,12 +349,16 @@ func (s *soaker) well(ctx context.Context, k *faultKind) error {
 }
 
 // comesBack waits until netstackd is back where it was.
-func (s *soaker) comesBack(ctx context.Context, before levels) error {
+func (s *soaker) comesBack(ctx context.Context) error {
 	s.say("no more load: memory and goroutines have to come back")
 	var now levels
+	before, warm := s.cold, 0.0
+	if s.report.Run.Rounds > 1 {
+		warm = mebibytes(s.warm)
+	}
 	tell := func() []report.SoakLevel {
 		return []report.SoakLevel{
-			{Name: "resident memory", Unit: "MiB", Baseline: mebibytes(before.resident), Peak: mebibytes(s.watch.peak.resident), End: mebibytes(now.resident)},
+			{Name: "resident memory", Unit: "MiB", Warm: warm, Baseline: mebibytes(before.resident), Peak: mebibytes(s.watch.peak.resident), End: mebibytes(now.resident)},
 			{Name: "goroutines", Baseline: float64(before.goroutines), Peak: float64(s.watch.peak.goroutines), End: float64(now.goroutines)},
 			{Name: "open files", Baseline: float64(before.files), Peak: float64(s.watch.peak.files), End: float64(now.files)},
 		}

@@ -64,7 +64,8 @@ type Counts struct {
 	// Unjudged counts requests forgotten for lack of room, and replies that
 	// nothing certain can be held against: fragments may have been lost on
 	// netstack's side that are there on ours, or the reverse, or an error
-	// quotes a packet that nothing is known of.
+	// quotes a packet that nothing is known of. It counts those, too, of whose reply
+	// the first fragments came and the link did not take one.
 	Unjudged uint64
 }
 
@@ -314,6 +315,7 @@ func (c *Comparer) reassemble(p *hooks.Packet) []byte {
 		// Netstack sends its fragments in order: what is left of an earlier
 		// datagram, of which the link did not take the rest, is not of this.
 		c.outward.Restart(&p.Packet)
+		c.begin(p)
 	}
 	whole, _ := c.outward.Add(&p.Packet, p.Time)
 	return whole

@@ -9,16 +9,39 @@ import (
 	"netstackd/hooks/wire"
 )
 
-// judge compares a reply with the one made by hand.
-func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet, form byhand.Form) {
-	var quote *wire.Packet
+// match returns the open request that a reply belongs to, or nil, and what it quotes
+// if it is an error.
+func (c *Comparer) match(reply *wire.Packet, form byhand.Form) (r *request, quote *wire.Packet) {
 	if form == byhand.ICMPError {
 		quote = quoted(reply)
 	}
-	r := c.pending.match(reply, quote, form)
+	r = c.pending.match(reply, quote, form)
 	if r == nil && form == byhand.ICMPError {
 		r = c.late.match(reply, quote, form)
 	}
+	return r, quote
+}
+
+// begin takes note of the first fragment of a reply. The others follow once the link
+// has taken it: netstack sends none of a datagram's after one that was not taken.
+func (c *Comparer) begin(p *hooks.Packet) {
+	form := formOf(&p.Packet)
+	if form == byhand.NoForm {
+		return
+	}
+	if r, _ := c.match(&p.Packet, form); r != nil && !r.begun {
+		r.begun, r.untaken = true, c.cfg.Ledger.Untaken()
+	}
+}
+
+// cutOff reports whether a reply may have ended within its fragments, for the link.
+func (c *Comparer) cutOff(r *request) bool {
+	return r.begun && c.cfg.Ledger.Untaken() != r.untaken
+}
+
+// judge compares a reply with the one made by hand.
+func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet, form byhand.Form) {
+	r, quote := c.match(reply, form)
 	if r == nil {
 		c.cfg.Tracer.Packet(seen)
 		if form == byhand.Reset || form == byhand.SynAck || form == byhand.Advertisement {
@@ -69,6 +92,9 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 		// Nobody can say which of two alike was answered: what may have kept the
 		// reply to this one back excuses that it is missing to the other.
 		twin.excuses = r.excuses
+		if r.begun {
+			twin.begun, twin.untaken = true, r.untaken
+		}
 	}
 	c.cfg.Tracer.Packet(seen)
 	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
@@ -107,6 +133,10 @@ func (c *Comparer) expire(r *request, now time.Time) {
 		if c.excuses(r.due.form) != r.excuses {
 			// To limit the rate is a freedom (RFC 1812 §4.3.2.8, RFC 4443 §2.4
 			// (f)), and so is every bound of what a host holds.
+			return
+		}
+		if c.cutOff(r) {
+			c.counts.Unjudged++
 			return
 		}
 	default:

@@ -8,8 +8,12 @@ import (
 )
 
 // overdue opens a request for each datagram whose time to become whole is up:
-// a time exceeded is due.
+// a time exceeded is due. A sweeper may be late: once the time is over by the clock,
+// the error may have passed.
 func (c *Comparer) overdue(now time.Time) {
+	if clock := c.cfg.Now(); clock.After(now) {
+		now = clock
+	}
 	c.timeouts = c.cfg.Host.Timeouts(now, c.timeouts[:0])
 	for i := range c.timeouts {
 		t := &c.timeouts[i]
@@ -36,6 +40,10 @@ func (c *Comparer) expireLate(r *request, now time.Time) {
 	c.late.settle(r)
 	if r.due.expect != byhand.MustReply || c.excuses(byhand.ICMPError) != r.excuses || c.cfg.Host.Doubts(now) {
 		return // none had to, or its last fragment came just in time
+	}
+	if c.cutOff(r) {
+		c.counts.Unjudged++
+		return
 	}
 	e := c.event(r, now)
 	e.Result = trace.Missing

@@ -96,3 +96,22 @@ func TestLateFragment(t *testing.T) {
 		t.Errorf("%s", trace.Result(c.Result))
 	}
 }
+
+// TestLateSweeper: a sweeper that stood still while a datagram's time ran out accuses
+// nobody, for the error may have gone out meanwhile.
+func TestLateSweeper(t *testing.T) {
+	b := newServingBench()
+	fragments := bt.Split(datagram(peer4, host4, 7, 2000), 5, 1000)
+	b.in(fragments[0])
+	start := b.now
+	b.now = start.Add(30500 * time.Millisecond)
+	b.comparer.Sweep(start.Add(29500 * time.Millisecond))
+	b.now = start.Add(40 * time.Second)
+	b.comparer.Sweep(b.now)
+	if diff := cmp.Diff(compare.Counts{}, b.comparer.Counts()); diff != "" {
+		t.Error(diff)
+	}
+	for _, c := range comparisons(b.rec.take()) {
+		t.Errorf("%s", trace.Result(c.Result))
+	}
+}

@@ -37,6 +37,10 @@ type request struct {
 	// other says that another than the responder is to answer; left, that the
 	// responder is done with it; resolved, that its fate is settled.
 	other, left, resolved bool
+	// begun says that the first fragment of a reply has come, and untaken what the
+	// link had not taken then.
+	begun   bool
+	untaken uint64
 	// bytes is a copy of the request, if the tracer wants it.
 	bytes    []byte
 	deadline time.Time
@@ -81,7 +85,9 @@ type pending struct {
 	byData map[dataKey]*queue
 	seed   maphash.Seed
 	open   int
-	bytes  int
+	// most is how many were open at a time: the maps keep the room for all.
+	most  int
+	bytes int
 	// due counts the open requests that a reply is due to.
 	due int
 	// spare are queues to be used again.
@@ -108,6 +114,7 @@ func (p *pending) add(r *request, prediction *byhand.Prediction) {
 	push(p, p.byKey, r.data.key, byKey, r)
 	push(p, p.byData, r.data, byData, r)
 	p.open++
+	p.most = max(p.most, p.open)
 	if r.due.expect == byhand.MustReply {
 		p.due++
 	}
@@ -197,6 +204,9 @@ func (p *pending) settle(r *request) {
 		p.due--
 	}
 	p.bytes -= r.cost()
+	if p.open == 0 && p.most > crowd {
+		p.byKey, p.byData, p.most = map[key]*queue{}, map[dataKey]*queue{}, 0
+	}
 }
 
 // The kinds of queues.

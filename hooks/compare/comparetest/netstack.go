@@ -3,6 +3,7 @@ package comparetest
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -30,10 +31,27 @@ const queueLen = 256
 // goroutine at a time may send; the others must not take what it caused.
 type Netstack struct {
 	stack   *stack.Stack
-	link    *channel.Endpoint
+	link    *device
 	chain   *hooks.Endpoint
 	sockets []tcpip.Endpoint
 }
+
+// A device is a link that can be down, as a device can.
+type device struct {
+	*channel.Endpoint
+	down atomic.Bool
+}
+
+// WritePackets implements stack.LinkWriter.
+func (d *device) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	if d.down.Load() {
+		return 0, &tcpip.ErrNetworkUnreachable{}
+	}
+	return d.Endpoint.WritePackets(pkts)
+}
+
+// Down has the link take nothing any more.
+func (n *Netstack) Down() { n.link.down.Store(true) }
 
 // New returns a running netstack behind a chain of hooks. Close it.
 func New(ledger *hooks.Ledger, addrs []netip.Prefix, chain ...hooks.Hook) (*Netstack, error) {
@@ -54,7 +72,7 @@ func NewWith(o hooks.Options, clock tcpip.Clock, ledger *hooks.Ledger, addrs []n
 			TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 			HandleLocal:        true,
 		}),
-		link: channel.New(queueLen, MTU, ""),
+		link: &device{Endpoint: channel.New(queueLen, MTU, "")},
 	}
 	if o.ReceiveOffload {
 		// The two come together: netstack leaves sums and segments to the link.

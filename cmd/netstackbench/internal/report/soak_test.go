@@ -31,7 +31,7 @@ func sampleSoak() *Soak {
 		},
 		Kernel: 5,
 		Levels: []SoakLevel{
-			{Name: "resident memory", Unit: "MiB", Baseline: 30, Peak: 301.25, End: 33},
+			{Name: "resident memory", Unit: "MiB", Baseline: 30, Warm: 40, Peak: 301.25, End: 42},
 			{Name: "goroutines", Baseline: 28, Peak: 5040, End: 28},
 		},
 		Samples: []SoakPoint{{At: 0.5, Resident: 1 << 25, Goroutines: 28}, {At: 5.5, Resident: 1 << 26, Fault: "SYN flood"}},
@@ -43,6 +43,7 @@ func sampleSoak() *Soak {
 func TestSoakText(t *testing.T) {
 	good, bad := sampleSoak(), sampleSoak()
 	bad.Loads[0].Unexplained = 2
+	bad.Run.Rounds, bad.Levels[0].Warm = 1, 0
 	bad.Levels[1].End = 99
 	bad.Judge()
 	for name, s := range map[string]*Soak{"soak.txt": good, "soak-failed.txt": bad} {
@@ -83,8 +84,10 @@ func TestSoakJudge(t *testing.T) {
 		{"a difference", func(s *Soak) { s.Judged.Differ = 1 }, "netstackd says that 1 replies differ"},
 		{"a reply missing", func(s *Soak) { s.Judged.Missing = 3 }, "netstackd says that 3 replies are missing"},
 		{"a reply too many", func(s *Soak) { s.Judged.Unexpected = 2 }, "netstackd says that 2 replies are unexpected"},
-		{"memory at the border", func(s *Soak) { s.Levels[0].End = 36 }, ""},
-		{"memory over it", func(s *Soak) { s.Levels[0].End = 36.1 }, "resident memory: 36.1 MiB at the end, 30.0 MiB before"},
+		{"memory at the border", func(s *Soak) { s.Levels[0].End = 48 }, ""},
+		{"memory over it", func(s *Soak) { s.Levels[0].End = 48.1 }, "resident memory: 48.1 MiB at the end, 40.0 MiB after the first round"},
+		{"memory of one round at the border", func(s *Soak) { s.Levels[0].Warm, s.Levels[0].End = 0, 36 }, ""},
+		{"memory of one round over it", func(s *Soak) { s.Levels[0].Warm, s.Levels[0].End = 0, 36.1 }, "resident memory: 36.1 MiB at the end, 30.0 MiB before"},
 		{"less memory", func(s *Soak) { s.Levels[0].End = 20 }, ""},
 		{"goroutines", func(s *Soak) { s.Levels[1].End = 34 }, "goroutines: 34 at the end, 28 before"},
 	} {

@@ -22,11 +22,23 @@ func (s *Soak) WriteText(w io.Writer) error {
 	s.writeFaults(&out)
 	s.writeJudged(&out)
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\nnetstackd\tbaseline\tpeak\tend\tend / baseline")
+	fmt.Fprintln(table, "\nnetstackd\tcold\twarm\tpeak\tend\tend / cold\tend / warm")
+	byWarm := false
 	for _, l := range s.Levels {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.2f\n", l.Name, l.text(l.Baseline), l.text(l.Peak), l.text(l.End), l.End/max(l.Baseline, 1e-9))
+		warm, ratio := "–", "–"
+		if l.Warm > 0 {
+			byWarm = true
+			warm, ratio = l.text(l.Warm), fmt.Sprintf("%.2f", l.End/l.Warm)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.2f\t%s\n", l.Name, l.text(l.Baseline), warm, l.text(l.Peak), l.text(l.End), l.End/max(l.Baseline, 1e-9), ratio)
 	}
 	_ = table.Flush() // a buffer takes everything
+	fmt.Fprintln(&out, "cold is at rest before any fault, warm at rest after the first round of them, if there was another; each may end a fifth above")
+	if byWarm {
+		fmt.Fprintln(&out, "memory is judged by warm, that it does not grow from round to round; all else by cold")
+	} else {
+		fmt.Fprintln(&out, "all is judged by cold: there was no more than one round")
+	}
 	if len(s.Log) > 0 {
 		fmt.Fprintln(&out, "\nits log warned")
 		for _, line := range slices.Sorted(maps.Keys(s.Log)) {
@@ -41,7 +53,7 @@ func (s *Soak) WriteText(w io.Writer) error {
 		fmt.Fprintf(&out, "PROBLEM  %s\n", p)
 	}
 	if len(s.Problems) == 0 {
-		fmt.Fprintln(&out, "passed: every loss is explained, nothing differs, and all is back where it was")
+		fmt.Fprintln(&out, "passed: every loss is explained, nothing differs, and all is back where it is judged by")
 	} else {
 		fmt.Fprintf(&out, "FAILED: %s; -seed %d has the faults in the same order\n", plural(len(s.Problems), "problem"), s.Run.Seed)
 	}
