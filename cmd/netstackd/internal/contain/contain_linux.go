@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
 // Become makes the process another user, on every thread, with no other group. Of
@@ -93,8 +96,25 @@ func dropCapabilities() error {
 	if err := cap.ResetAmbient(); err != nil {
 		return fmt.Errorf("clear the ambient set: %w", err)
 	}
-	if err := cap.NewSet().SetProc(); err != nil {
+	if err := clearSets(); err != nil {
 		return fmt.Errorf("clear the capabilities: %w", err)
+	}
+	return nil
+}
+
+// clearSets empties the effective, permitted and inheritable set of every thread:
+// capset(2). The cap package's SetProc has what the kernel reads on the stack of the
+// goroutine, which may move while the other threads are stopped: now and then that
+// was an invalid argument.
+func clearSets() error {
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	sets := &[2]unix.CapUserData{}
+	var pinned runtime.Pinner
+	defer pinned.Unpin()
+	pinned.Pin(header)
+	pinned.Pin(sets)
+	if _, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(sets)), 0); errno != 0 {
+		return errno
 	}
 	return nil
 }
