@@ -192,22 +192,30 @@ func recordTimestamp(o []byte, self netip.Addr, now time.Time) bool {
 // host is on the way, and not where it ends (RFC 1122 §3.2.1.8 (c)). What several
 // routes mean is each host's own affair.
 func routedOn(p *wire.Packet) bool {
-	if p.Version != 4 || !p.IPv4.HasOptions() {
+	o, ok := sourceRoute(p)
+	if !ok {
 		return false
 	}
+	pointer := int(p.Bytes[o.Offset+2])
+	return o.Len >= 7 && o.Len%4 == 3 && pointer >= 4 && pointer <= o.Len-3 && pointer%4 == 0
+}
+
+// sourceRoute returns the source route of a packet; it reports false if there is none,
+// or more than one.
+func sourceRoute(p *wire.Packet) (o wire.Option, ok bool) {
+	if p.Version != 4 || !p.IPv4.HasOptions() {
+		return o, false
+	}
 	routes, _ := onceOnly(p)
-	for at := 20; at < p.IPv4.HeaderLen && routes == 1; {
-		o, ok := p.Option(at)
-		if !ok || o.Type == wire.OptionEnd {
+	for at := 20; at < p.IPv4.HeaderLen && routes == 1; at += o.Len {
+		if o, ok = p.Option(at); !ok || o.Type == wire.OptionEnd {
 			break
 		}
 		if o.Type == wire.OptionLooseSourceRoute || o.Type == wire.OptionStrictSourceRoute {
-			pointer := int(p.Bytes[o.Offset+2])
-			return o.Len >= 7 && o.Len%4 == 3 && pointer >= 4 && pointer <= o.Len-3 && pointer%4 == 0
+			return o, true
 		}
-		at += o.Len
 	}
-	return false
+	return wire.Option{}, false
 }
 
 // reverseRoute turns a completed source route around and returns where the

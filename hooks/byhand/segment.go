@@ -202,25 +202,18 @@ func returned(p *wire.Packet, b []byte) []byte {
 // came by a source route, whole words, and the first hop of it; nil if it came by
 // none, or by one that is not completed.
 func ReturnRoute(p *wire.Packet) (hop netip.Addr, route []byte) {
-	routes, _ := onceOnly(p)
-	for at := 20; at < p.IPv4.HeaderLen && routes == 1; {
-		o, ok := p.Option(at)
-		if !ok || o.Type == wire.OptionEnd {
-			break
-		}
-		if o.Type == wire.OptionLooseSourceRoute || o.Type == wire.OptionStrictSourceRoute {
-			route = slices.Clone(p.Bytes[o.Offset : o.Offset+o.Len])
-			if hop, ok = reverseRoute(route, p.Src); !ok {
-				return hop, nil
-			}
-			for len(route)%4 != 0 {
-				route = append(route, wire.OptionEnd)
-			}
-			return hop, route
-		}
-		at += o.Len
+	o, ok := sourceRoute(p)
+	if !ok {
+		return hop, nil
 	}
-	return hop, nil
+	route = slices.Clone(p.Bytes[o.Offset : o.Offset+o.Len])
+	if hop, ok = reverseRoute(route, p.Src); !ok {
+		return hop, nil
+	}
+	for len(route)%4 != 0 {
+		route = append(route, wire.OptionEnd)
+	}
+	return hop, route
 }
 
 // segment builds one from the host to the sender of p.
