@@ -52,14 +52,16 @@ TOOLS := gcc:gcc /usr/include/stdlib.h:libc6-dev ping:iputils-ping ip:iproute2 \
 	tcpdump:tcpdump tshark:tshark iperf3:iperf3 nmap:nmap nc:netcat-openbsd curl:curl python3:python3 \
 	systemd-analyze:systemd man:man-db groff:groff-base zsh:zsh fish:fish buildah:buildah setcap:libcap2-bin
 # The tools of TOOLS that are not here, as packages. iproute2 and tcpdump live
-# in sbin on some systems.
+# in sbin on some systems. promtool is to be had in the package of a server alone,
+# which would run once it was installed.
 MISSING := PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 	for tool in $(TOOLS); do \
 		case $$tool in \
 		/*) test -e "$${tool%%:*}" || missing="$$missing $${tool\#*:}" ;; \
 		*) command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool\#*:}" ;; \
 		esac; \
-	done
+	done; \
+	command -v promtool >/dev/null && promtool="" || promtool="promtool"
 
 # Its storage is its own, and gone with the image's folder.
 BUILDAH := buildah --storage-driver vfs --root $(OUT)/image/storage --runroot $(OUT)/image/run
@@ -144,7 +146,7 @@ demo: ## show it: ping, echo and 256 MiB over TCP, in a throwaway network namesp
 test: ## go vet and every test: unit, golden, fuzz seeds, race detector, integration
 	go vet ./...
 	@$(MISSING); \
-	for package in $$missing; do \
+	for package in $$missing $$promtool; do \
 		echo "make test: $$package is not installed (make deps installs it): tests that need it are skipped, or fail with CI=true"; \
 	done; \
 	case " $$missing " in *" gcc "*|*" libc6-dev "*) race="" ;; *) race="-race" ;; esac; \
@@ -214,16 +216,21 @@ lint: ## gofmt, go vet, staticcheck, tidy go.mod, and builds for the systems wit
 
 deps: ## install the tools that the tests use (Debian, as root or with sudo)
 	@$(MISSING); \
-	if test -z "$$missing"; then echo "make deps: everything is installed"; exit 0; fi; \
+	if test -z "$$missing$$promtool"; then echo "make deps: everything is installed"; exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-		echo "make deps: this is not Debian: install what your system calls$$missing" >&2; exit 1; \
+		echo "make deps: this is not Debian: install what your system calls$$missing $$promtool" >&2; exit 1; \
 	fi; \
 	if test "$$(id -u)" = 0; then as_root="env"; \
 	elif sudo -n true 2>/dev/null; then as_root="sudo env"; \
-	else echo "make deps: not root: run 'apt-get install$$missing' as root" >&2; exit 1; fi; \
+	else echo "make deps: not root: run it as root, it installs$$missing $$promtool" >&2; exit 1; fi; \
 	set -ex; \
 	$$as_root DEBIAN_FRONTEND=noninteractive apt-get update -q; \
-	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+	test -z "$$missing" || $$as_root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	if test -n "$$promtool"; then \
+		package=$$(mktemp -d); trap 'rm -rf "$$package"' EXIT; \
+		(cd "$$package" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .); \
+		$$as_root install "$$package/usr/bin/promtool" /usr/local/bin/; \
+	fi
 
 clean: ## remove what the other targets built
 	rm -rf bin

@@ -20,6 +20,7 @@ var debianPackage = map[string]string{
 	"setpriv": "util-linux",
 	"unshare": "util-linux",
 
+	"promtool":        "prometheus",
 	"systemd-analyze": "systemd",
 }
 
