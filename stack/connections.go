@@ -237,7 +237,7 @@ func (h *Host) Listeners() []Listener {
 	if i == nil {
 		return all
 	}
-	for _, s := range i.services {
+	for _, s := range i.services.Load().open {
 		n := counters[s.name]
 		if l := s.listener; l != nil {
 			limit := l.limit.Load()

@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"reflect"
+	"slices"
 )
 
 // Counters is a snapshot. All but the Open and Established figures only ever
@@ -90,6 +91,7 @@ type ServiceCounters struct {
 	Overfull    uint64 // TCP connections over the limit of all services: DropTotalLimit
 	GaveWay     uint64 // TCP connections reset for others: DropGaveWay
 	Idle        uint64 // TCP connections reset for want of progress: DropIdle
+	Off         uint64 // TCP connections reset, and UDP datagrams lost, as the service was taken away: DropServiceOff
 	Datagrams   uint64 // UDP datagrams received
 	Replies     uint64 // UDP datagrams answered
 	Ignored     uint64 // UDP datagrams left unanswered for one of DropReasons
@@ -178,14 +180,18 @@ func (i *instance) counters() (c Counters) {
 
 func (i *instance) collect(c *Counters) {
 	*c = i.netstackCounters()
-	c.Services = make(map[string]ServiceCounters, len(i.services))
+	c.Services = make(map[string]ServiceCounters)
 	c.Drops = make(map[string]uint64)
 	for name := range DropReasons() {
 		c.Drops[name] = 0
 	}
-	for _, s := range i.services {
-		c.Services[s.name] = s.count(c.Drops)
+	served := i.services.Load()
+	for _, s := range slices.Concat(served.open, served.ending) {
+		sum, more := c.Services[s.name], s.count(c.Drops)
+		add(&sum, &more)
+		c.Services[s.name] = sum
 	}
+	*c = c.plus(served.past, true)
 }
 
 // count returns the service's counters and adds its drops.
@@ -197,6 +203,8 @@ func (s *service) count(drops map[string]uint64) (sc ServiceCounters) {
 		sc.Idle = l.idled.Load()
 		sc.Crowding = l.crowding.Load()
 		sc.Overfull, sc.GaveWay = l.overfull.Load(), l.gaveWay.Load()
+		sc.Off = l.off.Load()
+		drops[DropServiceOff] += sc.Off
 		drops[DropConnectionLimit] += sc.Refused
 		drops[DropTotalLimit] += sc.Overfull
 		drops[DropGaveWay] += sc.GaveWay
@@ -213,6 +221,11 @@ func (s *service) count(drops map[string]uint64) (sc ServiceCounters) {
 			sc.Ignored += n
 			drops[name] += n
 		}
+	}
+	if k := s.socket; k != nil {
+		n := k.purged.Load()
+		sc.Off += n
+		drops[DropServiceOff] += n
 	}
 	return sc
 }

@@ -51,6 +51,8 @@ type socket struct {
 	// close: nothing runs after close returned. Deliveries only ever try it.
 	gate sync.RWMutex
 
+	// purged counts those that came and were lost to close.
+	purged   atomic.Uint64
 	received atomic.Uint64
 	replied  atomic.Uint64
 	ignored  [len(datagramReasons)]atomic.Uint64 // by place in datagramReasons
@@ -87,6 +89,13 @@ func (k *socket) close() {
 	k.ep.Close()
 	k.gate.Lock() // never unlocked: see gate
 	k.wq.EventUnregister(&k.entry)
+	if s, ok := k.ep.Stats().(*tcpip.TransportEndpointStats); ok {
+		// What it took and nobody has read. Those that it did not take are counted there.
+		came := s.PacketsReceived.Value() - s.ReceiveErrors.ReceiveBufferOverflow.Value() - s.ReceiveErrors.ClosedReceiver.Value()
+		if read := k.received.Load(); came > read {
+			k.purged.Store(came - read)
+		}
+	}
 }
 
 // NotifyEvent implements waiter.EventListener: there are datagrams to read. It

@@ -49,6 +49,7 @@
 //	beat.go       whether netstack still finds a packet's way
 //	netstack.go   protocols, tuning, NIC, addresses, routes
 //	services.go   the table of services
+//	serve.go      which of them are open: changing that, and serving
 //	listener.go   accepting TCP, bounded
 //	sources.go seat.go   how many connections there are, of whom, and who gives way
 //	connections.go   which there are, and how they do

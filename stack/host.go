@@ -19,8 +19,8 @@ import (
 // New returned needs Close.
 type Host struct {
 	config Config
-	chosen []definition
-	limits limits // guarded by mu
+	chosen []definition // guarded by serving
+	limits limits       // guarded by mu
 	log    logrus.FieldLogger
 	// cores are how many ran Go code when New was called: netstack starts as many
 	// TCP processors.
@@ -47,9 +47,8 @@ type Host struct {
 	// losses are those of all instances.
 	losses losses
 
-	// limiting is held while an instance is told its limits, so that the last ones
-	// are in force.
-	limiting sync.Mutex
+	// serving is held while services change, or an instance with services is made.
+	serving sync.Mutex
 
 	mu      sync.Mutex
 	started bool // guarded by mu
@@ -127,16 +126,14 @@ func (h *Host) SetLimits(l Limits) error {
 	if err := l.check(); err != nil {
 		return fmt.Errorf("set limits: %w", err)
 	}
-	h.limiting.Lock()
-	defer h.limiting.Unlock()
 	h.mu.Lock()
 	h.limits = l.limits()
-	lim, i := h.limits, h.current()
+	i := h.current()
 	h.mu.Unlock()
 	if i == nil {
 		return nil // the next one gets them
 	}
-	if err := i.setLimits(lim); err != nil && !errors.Is(err, errPanicked) { // so does that one's
+	if err := i.setLimits(h.wantedLimits); err != nil && !errors.Is(err, errPanicked) { // so does that one's
 		return fmt.Errorf("set limits: %w", err)
 	}
 	return nil

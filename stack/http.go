@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -26,15 +27,17 @@ const (
 // webServer serves the page to the connections of one listener.
 type webServer struct {
 	server *http.Server
-	conns  *webListener
-	log    logrus.FieldLogger
-	open   sync.WaitGroup // connections that net/http has a goroutine for
+	// page is what it shows, and changes with the services.
+	page  atomic.Pointer[page]
+	conns *webListener
+	log   logrus.FieldLogger
+	open  sync.WaitGroup // connections that net/http has a goroutine for
 }
 
-func newWebServer(i *instance, l *listener, p *page, lim limits, log logrus.FieldLogger) *webServer {
+func newWebServer(i *instance, l *listener, lim limits, log logrus.FieldLogger) *webServer {
 	w := &webServer{conns: &webListener{listener: l, instance: i}, log: log}
 	w.server = &http.Server{
-		Handler:           p,
+		Handler:           http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.page.Load().ServeHTTP(rw, r) }),
 		ReadHeaderTimeout: webHeaderTimeout,
 		ReadTimeout:       webTimeout,
 		WriteTimeout:      webTimeout,
@@ -55,7 +58,7 @@ func (w *webServer) count(c net.Conn, state http.ConnState) {
 		w.open.Add(1)
 		select {
 		case <-w.conns.done:
-			// It slipped in between the host closing and the server hearing of
+			// It slipped in between the service ending and the server hearing of
 			// it, so close does not know it.
 			_ = c.Close()
 		default:
@@ -65,7 +68,7 @@ func (w *webServer) count(c net.Conn, state http.ConnState) {
 	}
 }
 
-// serve runs until the host closes, and then until every connection is done.
+// serve runs until the service ends, and then until every connection is done.
 func (w *webServer) serve() {
 	err := w.server.Serve(w.conns)
 	if !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, os.ErrClosed) {

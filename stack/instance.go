@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 	netstack "gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 // An instance is one netstack, with its NIC and its services, until it is closed or
@@ -22,11 +20,20 @@ type instance struct {
 	prefixes []netip.Prefix
 	log      logrus.FieldLogger
 	stack    *netstack.Stack
-	services []*service
-	limits   limits
+	own      *ownAddresses
+	about    About
 	sources  *sources
 	// connections are those of all services.
 	connections connections
+	// services is written under changing.
+	services atomic.Pointer[services]
+
+	// changing is held while limits or services change. Nobody who reads what is
+	// counted waits for it, since who has it may be stuck in netstack.
+	changing sync.Mutex
+	limits   limits // guarded by changing
+	serving  bool   // guarded by changing
+	closed   bool   // guarded by changing
 
 	// panicked is told of each panic, on the goroutine that panicked, and must not
 	// wait.
@@ -37,23 +44,10 @@ type instance struct {
 	// broken is closed then.
 	broken chan struct{}
 
-	// done is closed by close and tells every goroutine of the instance to end.
-	done chan struct{}
-	// goroutines counts those of the instance: one for each listener, one for each
-	// TCP connection.
+	// goroutines counts those that wait for a service to end.
 	goroutines sync.WaitGroup
 	// started is written by start, before close.
 	started bool
-}
-
-// service is one definition and what was opened for it; what it does not have
-// is nil.
-type service struct {
-	definition
-	listener *listener
-	socket   *socket
-	web      *webServer
-	speed    *speedServer
 }
 
 // newInstance builds netstack on a link and opens its listeners. Nothing is attached,
@@ -63,16 +57,18 @@ func newInstance(c *Config, chosen []definition, lim limits, lost *losses, panic
 	i := &instance{
 		link:     &fence{LinkEndpoint: c.Link, abandon: c.Abandon, losses: lost},
 		prefixes: slices.Clone(c.Addresses),
+		own:      newOwnAddresses(c.Addresses),
+		about:    c.About,
 		log:      c.Log,
 		limits:   lim,
 		sources:  newSources(lim),
 		panicked: panicked,
 		broken:   make(chan struct{}),
-		done:     make(chan struct{}),
 	}
 	i.link.instance = i
+	i.services.Store(&services{})
 	var err error
-	if !i.cover(WhereBuild, func() { err = i.build(c, chosen) }) {
+	if !i.cover(WhereBuild, func() { err = i.build(chosen) }) {
 		// To free it might be to wait for a lock.
 		return nil, fmt.Errorf("create host: %w", errPanicked)
 	}
@@ -82,41 +78,13 @@ func newInstance(c *Config, chosen []definition, lim limits, lost *losses, panic
 	return i, nil
 }
 
-func (i *instance) build(c *Config, chosen []definition) (err error) {
+func (i *instance) build(chosen []definition) (err error) {
 	if i.stack, err = newNetstack(); err != nil {
 		return err
 	}
-	own := newOwnAddresses(i.prefixes)
-	for _, d := range chosen {
-		s := &service{definition: d}
-		i.services = append(i.services, s) // first, so that close finds what is open
-		if err := i.open(s, own, c.About, chosen); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (i *instance) open(s *service, own *ownAddresses, about About, chosen []definition) error {
-	var err error
-	if s.streams() {
-		s.listener, err = listenTCP(i.stack, s.name, s.port, i.limits, i.sources, &i.connections, i.done, i.log)
-		if err != nil {
-			return err
-		}
-	}
-	if s.definition.web {
-		s.web = newWebServer(i, s.listener, makePage(about, i.prefixes, chosen), i.limits, i.log)
-	}
-	if s.datagrams() {
-		if s.socket, err = listenUDP(i.stack, s.definition, own); err != nil {
-			return err
-		}
-	}
-	if s.definition.speed {
-		s.speed = newSpeedServer(i, s.listener, s.socket, i.log)
-	}
-	return nil
+	i.changing.Lock()
+	defer i.changing.Unlock()
+	return i.change(chosen)
 }
 
 // start attaches the link, gives the host its addresses and routes, and begins
@@ -129,7 +97,7 @@ func (i *instance) start() (err error) {
 	if err != nil {
 		return fmt.Errorf("start host: %w", err)
 	}
-	i.log.WithFields(logrus.Fields{"addresses": i.prefixes, "services": i.names()}).Debug("netstack is up")
+	i.log.WithFields(logrus.Fields{"addresses": i.prefixes, "services": i.services.Load().names()}).Debug("netstack is up")
 	return nil
 }
 
@@ -137,16 +105,12 @@ func (i *instance) serveAll() error {
 	if err := addNIC(i.stack, i.link, i.prefixes); err != nil {
 		return err
 	}
-	for _, s := range i.services {
-		switch {
-		case s.web != nil:
-			i.run(s.web.serve)
-		case s.speed != nil:
-			i.run(s.speed.serve)
-		case s.listener != nil:
-			i.run(func() { i.accept(s) })
-		}
+	i.changing.Lock()
+	i.serving = true
+	for _, s := range i.services.Load().open {
+		i.begin(s)
 	}
+	i.changing.Unlock()
 	// Last, so that the first packet finds everything.
 	if err := enableNIC(i.stack); err != nil {
 		return err
@@ -155,81 +119,30 @@ func (i *instance) serveAll() error {
 	return nil
 }
 
-// run runs f on a goroutine of the instance, covered.
-func (i *instance) run(f func()) {
-	i.goroutines.Go(func() { i.cover(WhereService, f) })
-}
-
-// setLimits is that of Host.
-func (i *instance) setLimits(lim limits) error {
+// setLimits is that of Host. wanted returns the limits, which may be others by the time
+// that it is their turn.
+func (i *instance) setLimits(wanted func() limits) error {
 	set := make(chan error, 1)
-	if !i.ask(WhereService, func() { set <- i.limitAll(lim) }) {
+	if !i.ask(WhereService, func() { set <- i.limitAll(wanted) }) {
 		return errPanicked
 	}
 	return <-set
 }
 
-func (i *instance) limitAll(lim limits) error {
-	i.sources.setLimits(lim)
-	for _, s := range i.services {
+func (i *instance) limitAll(wanted func() limits) error {
+	i.changing.Lock()
+	defer i.changing.Unlock()
+	i.limits = wanted()
+	i.sources.setLimits(i.limits)
+	for _, s := range i.services.Load().open {
 		if s.listener == nil {
 			continue
 		}
-		if err := s.listener.setLimits(lim); err != nil {
+		if err := s.listener.setLimits(i.limits); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// held counts the TCP connections that the services have.
-func (i *instance) held() (n uint64) {
-	for _, s := range i.services {
-		if s.listener != nil {
-			n += uint64(s.listener.open())
-		}
-	}
-	return n
-}
-
-func (i *instance) names() []string {
-	names := make([]string, 0, len(i.services))
-	for _, s := range i.services {
-		names = append(names, s.name)
-	}
-	return names
-}
-
-// accept is the accept loop of one service.
-func (i *instance) accept(s *service) {
-	for {
-		at, wq, err := s.listener.next()
-		if err != nil {
-			if !errors.Is(err, os.ErrClosed) {
-				i.log.WithField("service", s.name).WithError(err).Error("listener failed")
-			}
-			return
-		}
-		i.goroutines.Go(func() {
-			// Around the cover, for what is lost with a panic is counted there.
-			defer at.release()
-			i.cover(WhereService, func() { i.serve(s, at, wq) })
-		})
-	}
-}
-
-// serve serves one connection to its end.
-func (i *instance) serve(s *service, at *seat, wq *waiter.Queue) {
-	conn := newStream(at, wq, at.idle, i.done)
-	err := s.stream(conn)
-	if errors.Is(err, errIdle) {
-		s.listener.idled.Add(1)
-	}
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		i.log.WithFields(logrus.Fields{"service": s.name, "remote": conn.from}).
-			WithError(err).Debug("connection ended early")
-	}
-	conn.close(err == nil)
 }
 
 // close stops the services, resets the connections that are open, detaches the
@@ -251,17 +164,15 @@ func (i *instance) close() (err error) {
 }
 
 func (i *instance) shutDown() error {
-	close(i.done)
-	for _, s := range i.services {
-		if s.listener != nil {
-			s.listener.close()
-		}
-		if s.web != nil {
-			s.web.close()
-		}
-		if s.socket != nil {
-			s.socket.close()
-		}
+	i.changing.Lock()
+	i.closed = true
+	i.changing.Unlock()
+	all := i.services.Load()
+	for _, s := range all.open {
+		s.close()
+	}
+	for _, s := range slices.Concat(all.open, all.ending) {
+		s.goroutines.Wait()
 	}
 	i.goroutines.Wait()
 	if i.stack == nil {

@@ -40,7 +40,7 @@ func newSpeedServer(i *instance, l *listener, k *socket, log logrus.FieldLogger)
 	return v
 }
 
-// serve runs until the host closes, and then until every connection is done.
+// serve runs until the service ends, and then until every connection is done.
 func (v *speedServer) serve() {
 	if err := v.server.Serve(v.conns); !errors.Is(err, os.ErrClosed) {
 		v.log.WithField("service", v.conns.service).WithError(err).Error("listener failed")

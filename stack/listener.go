@@ -27,7 +27,7 @@ type listener struct {
 	// ready has room for one signal: netstack signals it when a connection
 	// waits to be accepted. Never closed.
 	ready chan struct{}
-	// done is Host.done: Host.Close closes it.
+	// done is that of the service, which ends with it.
 	done <-chan struct{}
 	// limit is how many connections may be open at a time, held how many are.
 	limit, held atomic.Int64
@@ -54,6 +54,9 @@ type listener struct {
 	overfull atomic.Uint64 // refused for the limit of all services
 	gaveWay  atomic.Uint64
 	idled    atomic.Uint64
+	off      atomic.Uint64 // reset as the service was taken away
+	// ended is guarded by sources.mu: nobody gets a place any more.
+	ended bool
 }
 
 // listenTCP opens a listener on port of every address the host has or will
@@ -73,6 +76,8 @@ func listenTCP(s *netstack.Stack, service string, port uint16, lim limits, from 
 		return nil, asError(terr, "open %s on TCP port %d", service, port)
 	}
 	ep.SocketOptions().SetV6Only(false)
+	// A service that comes back finds connections in TIME-WAIT.
+	ep.SocketOptions().SetReuseAddress(true)
 	if terr := ep.Bind(tcpip.FullAddress{Port: port}); terr != nil {
 		ep.Close()
 		return nil, asError(terr, "bind %s to TCP port %d", service, port)
@@ -151,6 +156,10 @@ func (l *listener) refuse(ep tcpip.Endpoint, reason string) {
 	switch reason {
 	case DropSourceLimit:
 		count, logged, limit = &l.crowding, &l.crowded, l.sources.limit.Load()
+	case DropServiceOff:
+		l.off.Add(1)
+		reset(ep)
+		return
 	case DropTotalLimit:
 		count, logged, limit = &l.overfull, &l.filled, l.sources.total.Load()
 	}

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// page is what the HTTP service says, made once: nothing in it changes while
-// the host runs.
+// page is what the HTTP service says, made once for the services that there are.
 type page struct{ text, html []byte }
 
 const pageSubtitle = "One IP host in one process: gVisor's netstack behind a TUN device."

@@ -100,16 +100,15 @@ func (h *Host) rebuild() error {
 
 // replace builds an instance and puts it in the place of the one that was.
 func (h *Host) replace() error {
-	h.mu.Lock()
-	lim := h.limits
-	h.mu.Unlock()
+	h.serving.Lock()
+	defer h.serving.Unlock()
 	// Netstack starts a TCP processor for each core that it finds, and some may be
 	// left to others by now.
 	if now := runtime.GOMAXPROCS(0); now < h.cores {
 		runtime.GOMAXPROCS(h.cores)
 		defer runtime.GOMAXPROCS(now)
 	}
-	i, err := newInstance(&h.config, h.chosen, lim, &h.losses, h.panicked)
+	i, err := newInstance(&h.config, h.chosen, h.wantedLimits(), &h.losses, h.panicked)
 	if err != nil {
 		return err
 	}
@@ -118,19 +117,14 @@ func (h *Host) replace() error {
 		h.abandon(i)
 		return err
 	}
-	h.limiting.Lock()
-	defer h.limiting.Unlock()
 	h.mu.Lock()
 	s := *h.instances.Load()
 	s.current = i
 	h.instances.Store(&s)
-	changed := h.limits != lim
-	lim = h.limits
 	h.mu.Unlock()
-	if changed {
-		if err := i.setLimits(lim); err != nil && !errors.Is(err, errPanicked) {
-			h.log.WithError(err).Error("not all limits are in force")
-		}
+	// They may have changed meanwhile.
+	if err := i.setLimits(h.wantedLimits); err != nil && !errors.Is(err, errPanicked) {
+		h.log.WithError(err).Error("not all limits are in force")
 	}
 	return nil
 }

@@ -194,7 +194,7 @@ func TestPanicOutbound(t *testing.T) {
 			if n := counted.Services["discard"].Connections; n != 1 {
 				t.Errorf("the past has %d connections to discard, want 1", n)
 			}
-			if n := r.host.current().services[0].listener.limit.Load(); n != 7 {
+			if n := r.host.current().services.Load().open[0].listener.limit.Load(); n != 7 {
 				t.Errorf("the limit of connections is %d now, was 7", n)
 			}
 			if err := r.host.Close(); err != nil {
@@ -211,7 +211,7 @@ func TestPanicCount(t *testing.T) {
 	}
 	r := newRebuilding(t)
 	i := r.host.current()
-	i.services = append(i.services, &service{definition: definition{name: "broken"}, speed: &speedServer{}})
+	i.services.Store(&services{open: append(i.services.Load().open, &service{definition: definition{name: "broken"}, speed: &speedServer{}})})
 	before := r.host.RateLimited() + r.host.Refused()
 	// Who frees the instance counts once more, and that may be at once.
 	if n := r.host.Counters().Panics.By["count"]; n == 0 {
@@ -317,7 +317,7 @@ func TestTooManyStuck(t *testing.T) {
 	r := newRebuilding(t)
 	never := make(chan struct{})
 	for n := range mostAbandoned + 1 {
-		r.host.current().run(func() { <-never })
+		r.host.current().run(r.host.current().services.Load().open[0], func() { <-never })
 		r.host.current().cover(WhereService, func() { panic(n) })
 		if n < mostAbandoned {
 			eventually(t, "the rebuild", func() bool { return r.host.Counters().Panics.Rebuilds == uint64(n+1) })

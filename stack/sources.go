@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,23 @@ func (s *sources) join(l *listener) {
 	s.listeners = append(s.listeners, l)
 }
 
+// leave takes a listener out, and with it the places of all its connections, which it
+// counts and returns, for the caller to abort. It gets none any more.
+func (s *sources) leave(l *listener) (gone []*seat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.ended = true
+	s.listeners = slices.DeleteFunc(s.listeners, func(o *listener) bool { return o == l })
+	for v := range s.seats {
+		if v.listener == l {
+			s.give(v)
+			l.off.Add(1) // first: whoever sees the reset finds it counted
+			gone = append(gone, v)
+		}
+	}
+	return gone
+}
+
 func newSources(lim limits) *sources {
 	s := &sources{open: map[netip.Prefix]int{}, seats: map[*seat]struct{}{}}
 	s.setLimits(lim)
@@ -91,6 +109,9 @@ func (s *sources) take(l *listener, ep tcpip.Endpoint) (*seat, string) {
 func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ *seat, gone [2]*seat, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.ended {
+		return nil, gone, DropServiceOff
+	}
 	if limit := s.limit.Load(); limit > 0 && int64(s.open[source]) >= limit {
 		return nil, gone, DropSourceLimit
 	}

@@ -42,7 +42,7 @@ type stream struct {
 	// ready has room for one signal: netstack signals it whenever the
 	// connection became readable, writable or broken. Never closed.
 	ready chan struct{}
-	// done is Host.done: Host.Close closes it.
+	// done is that of the service, which ends with it.
 	done <-chan struct{}
 
 	idle  time.Duration

@@ -46,13 +46,9 @@ func announce(log logrus.FieldLogger, cfg *config.Config, dev *link.Device, mtu 
 	for _, p := range cfg.Addresses {
 		addresses = append(addresses, p.String())
 	}
-	services := strings.Join(cfg.Services, " ")
-	if services == "" {
-		services = "none"
-	}
 	log.WithFields(logrus.Fields{
 		"device": device, "mtu": mtu, "addresses": strings.Join(addresses, " "), "kernel": strings.Join(kernel, ", "),
-		"services": services,
+		"services": listed(cfg.Services),
 	}).Info("host is up")
 	for _, p := range cfg.Addresses {
 		log.Infof("try: ping %s", reachable(p.Addr(), device))
@@ -66,6 +62,14 @@ func announce(log logrus.FieldLogger, cfg *config.Config, dev *link.Device, mtu 
 			log.Infof("try: iperf3 -c %s --bidir", first)
 		}
 	}
+}
+
+// listed writes down services.
+func listed(services []string) string {
+	if len(services) == 0 {
+		return "none"
+	}
+	return strings.Join(services, " ")
 }
 
 // reachable is an address as the kernel's side reaches it: a link-local one

@@ -156,6 +156,16 @@ func (p *pipeline) rewrite(old, cfg *config.Config) error {
 	})
 }
 
+// changePorts has change open and close the ports of services on netstack, so that it
+// has those, and the comparison know of it.
+func (p *pipeline) changePorts(services []string, change func() error) error {
+	if p.comparer == nil {
+		return change()
+	}
+	tcp, udp := stack.Ports(services)
+	return p.comparer.ChangePorts(tcp, udp, change)
+}
+
 // settled returns a function that returns once all is reported of what was
 // compared when it was called, or nil if nothing is compared.
 func (p *pipeline) settled() func() {

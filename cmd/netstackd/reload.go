@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -34,6 +35,15 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	limitMemory(next)
 	if err := h.netstack.SetLimits(limits(next)); err != nil {
 		log.WithError(err).Error("not all limits are changed")
+	}
+	if !slices.Equal(next.Services, cfg.Services) {
+		if err := h.pipeline.changePorts(next.Services, func() error { return h.netstack.SetServices(next.Services) }); err != nil {
+			log.WithError(err).Error("the services stay as they are")
+			next.Services = cfg.Services
+			changed = slices.DeleteFunc(changed, func(name string) bool { return name == "services" })
+		} else {
+			log.WithField("services", listed(next.Services)).Info("services changed")
+		}
 	}
 	h.pipeline.reselect(next)
 	if h.pipeline.readers != nil {

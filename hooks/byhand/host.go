@@ -25,8 +25,12 @@ type Config struct {
 type Host struct {
 	addrs              addresses
 	tcpPorts, udpPorts *ports
-	flows              *flows    // if tcpPorts is not nil
-	now                time.Time // of the packet that is judged
+	// changing are those that open or close just now; former are those that were
+	// open once, which may have what is left of connections.
+	changing, former ports
+	flows            *flows // if tcpPorts is not nil
+	refusals         refusals
+	now              time.Time // of the packet that is judged
 	// spare are replies that came back, to build others in.
 	spare  [][]byte
 	inward Reassembler

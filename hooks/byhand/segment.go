@@ -26,7 +26,13 @@ func (h *Host) MayHold(p *wire.Packet) bool {
 		return true
 	}
 	f := h.flows
-	return h.tcpPorts.open(p.TCP.SrcPort) && f.known(f.places(p.Src, p.Dst, p.TCP.SrcPort, p.TCP.DstPort))
+	return h.held(p.TCP.SrcPort) && f.known(f.places(p.Src, p.Dst, p.TCP.SrcPort, p.TCP.DstPort))
+}
+
+// held reports whether there may be connections to a port of the host: it is open,
+// changes, or was open once.
+func (h *Host) held(port uint16) bool {
+	return h.tcpPorts.open(port) || h.changing.open(port) || h.former.open(port)
 }
 
 // tcp judges a sound segment for this host (RFC 9293 §3.10.7). Of a segment
@@ -39,15 +45,24 @@ func (h *Host) tcp(p *wire.Packet) Prediction {
 	if s, ok := h.unconnectable(p); ok {
 		return s
 	}
+	a, b := h.flows.inbound(p)
+	if h.changing.open(p.TCP.DstPort) {
+		if flags&wire.TCPSyn != 0 {
+			h.flows.add(a, b)
+		}
+		return Prediction{}
+	}
+	if h.held(p.TCP.DstPort) && h.flows.known(a, b) {
+		return Prediction{}
+	}
 	if !h.tcpPorts.open(p.TCP.DstPort) {
 		if flags&wire.TCPRst != 0 {
 			return h.refused(p, silence(ReasonClosedPort, "RFC 9293 §3.10.7.1"))
 		}
+		if flags&wire.TCPSyn != 0 {
+			h.refusals.note(a, b)
+		}
 		return h.reset(p, ReasonClosedPort, "RFC 9293 §3.10.7.1")
-	}
-	a, b := h.flows.inbound(p)
-	if h.flows.known(a, b) {
-		return Prediction{}
 	}
 	// In LISTEN (RFC 9293 §3.10.7.2), the one state without a connection.
 	const rfc = "RFC 9293 §3.10.7.2"
@@ -74,7 +89,7 @@ func (h *Host) badSegment(p *wire.Packet, s Prediction) Prediction {
 	if h.tcpPorts == nil || !h.addrs.owns(p.Dst) {
 		return s
 	}
-	if h.tcpPorts.open(p.TCP.DstPort) && h.flows.known(h.flows.inbound(p)) {
+	if h.changing.open(p.TCP.DstPort) || h.held(p.TCP.DstPort) && h.flows.known(h.flows.inbound(p)) {
 		return s
 	}
 	const kind = wire.TCPSyn | wire.TCPAck | wire.TCPRst

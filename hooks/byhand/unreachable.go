@@ -26,7 +26,7 @@ func (ps *ports) open(port uint16) bool { return ps[port/64]>>(port%64)&1 != 0 }
 // udp judges a sound datagram: to a port where nobody listens, a port
 // unreachable is due.
 func (h *Host) udp(p *wire.Packet) Prediction {
-	if h.udpPorts == nil || h.udpPorts.open(p.UDP.DstPort) {
+	if h.udpPorts == nil || h.udpPorts.open(p.UDP.DstPort) || h.changing.open(p.UDP.DstPort) {
 		return Prediction{}
 	}
 	m, r := errorMessage{kind: type4Unreachable, code: codePortUnreachable}, rule{ReasonClosedPort, "RFC 1122 §4.1.3.1", Should}

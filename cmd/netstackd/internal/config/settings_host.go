@@ -117,7 +117,8 @@ func hostSettings() []setting {
 				d.Services, err = parseServices(s)
 				return err
 			},
-			get: func(c *Config) []string { return orNone(c.Services) },
+			get:   func(c *Config) []string { return orNone(c.Services) },
+			adopt: func(c, from *Config) { c.Services = from.Services },
 		}, {
 			name: "connections", takes: "N",
 			help: "TCP connections of each service at a time (default 1024)",
