@@ -47,7 +47,9 @@ func TestSetServices(t *testing.T) {
 			if got, err := ask(p.datagrams(f.client, 0, f.host, 7), []byte("hi")); err != nil || string(got) != "hi" {
 				t.Errorf("UDP: got %q, %v", got, err)
 			}
-			eventually(t, "no connection", func() bool { return p.counters("echo").Open+p.counters("http").Open == 0 || family > 0 && p.counters("echo").Open == 1 })
+			eventually(t, "no connection", func() bool {
+				return p.counters("echo").Open+p.counters("http").Open == 0 || family > 0 && p.counters("echo").Open == 1
+			})
 			p.held(family, 7)
 			p.held(family, 80)
 			p.held(family, 5201)

@@ -73,7 +73,7 @@ func TestIntegrationReload(t *testing.T) {
 	}
 
 	reload(base+"filter: icmp\nconnections: 2\nmtu: 1400\nservices: echo\n", "configuration read again")
-	for _, want := range []string{`changed="connections filter"`, "setting=mtu", "setting=services", "takes a restart"} {
+	for _, want := range []string{`changed="services connections filter"`, "setting=mtu", "takes a restart", "services=echo"} {
 		if !strings.Contains(d.log.String(), want) {
 			t.Errorf("the log does not say %s", want)
 		}
@@ -117,13 +117,15 @@ func TestIntegrationReloadStorm(t *testing.T) {
 		out("a"), out("b") + "pcapng: " + filepath.Join(dir, "c.pcapng") + "\n", "trace: off\n",
 		out("a") + "memory-limit: 512MiB\n", "mtu: [" /* not YAML */, out("b") + "log-level: debug\n", out("a") + "pcapng: /dev/null\n",
 	}
+	// Echo is always there, and what opens and closes beside it is asked for all the time.
+	services := []string{"echo", "all", "[echo, http, discard]"}
 	d, reload := configured(t, out("a"))
 	var before, after process
 	storm := func(n int) {
 		for i := range n {
 			text := forms[i%len(forms)]
 			if i%len(forms) != 4 {
-				text += fmt.Sprintf("connections: %d\n", 100+i%3)
+				text += fmt.Sprintf("connections: %d\nservices: %s\n", 100+i%3, services[i%3])
 			}
 			if err := os.WriteFile(d.cmd.Args[len(d.cmd.Args)-1], []byte(text), 0o600); err != nil {
 				t.Error(err)
@@ -162,6 +164,16 @@ func TestIntegrationReloadStorm(t *testing.T) {
 			t.Fatalf("TCP: %q came back as %q, %v", line, got, err)
 		}
 		said++
+		for _, port := range []string{"9", "19", "80"} {
+			if conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, port), patience); err == nil {
+				_, _ = conn.Write(line)
+				conn.Close()
+			}
+			if conn, err := net.Dial("udp", net.JoinHostPort(netstack4, port)); err == nil {
+				_, _ = conn.Write(line)
+				conn.Close()
+			}
+		}
 		select {
 		case <-ended:
 			done = true

@@ -26,7 +26,7 @@ func (h *Host) Change(tcp, udp []uint16) (done func(made bool)) {
 	}
 	nextTCP, nextUDP := newPorts(tcp), newPorts(udp)
 	for i := range h.changing {
-		h.changing[i] = nextTCP[i] ^ h.tcpPorts[i] | nextUDP[i] ^ h.udpPorts[i]
+		h.changing[i] = (nextTCP[i] ^ h.tcpPorts[i]) | (nextUDP[i] ^ h.udpPorts[i])
 	}
 	// The judged host may not have looked yet at what was said to be refused.
 	for _, f := range h.refusals.ring[:min(h.refusals.n, lastRefusals)] {

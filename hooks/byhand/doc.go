@@ -8,6 +8,7 @@
 // # Tour
 //
 //   - host.go: [Host] and [Host.Inbound], the way of a packet through it.
+//   - change.go: [Host.Change], ports that open and close.
 //   - prediction.go: [Prediction], and the closed list of reasons for silence.
 //   - address.go: whose address is it (RFC 1122 §3.2.1.3, RFC 4291).
 //   - reassembly.go, datagram.go: [Reassembler], fragments to datagrams, in

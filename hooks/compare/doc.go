@@ -7,6 +7,7 @@
 //     replies on the way out. judge.go: what a reply or its absence means, and
 //     the tracer is told of each packet once its fate is settled.
 //   - pause.go: where its events go while it runs, and how it stops seeing.
+//   - ports.go: what goes unjudged while ports open and close.
 //   - pending.go: the requests that wait for their reply, in bounded number.
 //   - answers.go: the replies that another than netstack gives.
 //   - latency.go: [Latencies], how long replies took.

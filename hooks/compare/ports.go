@@ -22,7 +22,7 @@ func (c *Comparer) ChangePorts(tcp, udp []uint16, change func() error) error {
 // reply ports decide. It is called with mu held, and lets go of it in between: no
 // packet is to wait for a crowd.
 func (c *Comparer) forgetPorts() {
-	last := c.seq
+	last := c.cfg.Numbers.Load()
 	for more := true; more; {
 		more = false
 		for r, n := c.pending.oldest(), 0; r != nil && r.seen.Seq <= last && !more; {
