@@ -88,7 +88,7 @@ func TestIntegrationReload(t *testing.T) {
 		t.Errorf("the log does not say %s", want)
 	}
 	ping("300")
-	reload(base+"filter: icmp\nconnections: 2\ntrace-sample: 1/1000000\nlog-level: debug\nlog-format: json\n", `"changed":"trace-sample log-level log-format"`)
+	reload(base+"filter: icmp\nconnections: 2\ntrace-sample: 1/1000000\nlog-level: debug\nlog-format: json\n", `"changed":"services trace-sample log-level log-format"`)
 	ping("400") // the first of a million was before
 	d.stop(t)
 
