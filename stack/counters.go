@@ -3,7 +3,6 @@ package stack
 import (
 	"maps"
 	"reflect"
-	"slices"
 )
 
 // Counters is a snapshot. All but the Open and Established figures only ever
@@ -91,7 +90,7 @@ type ServiceCounters struct {
 	Overfull    uint64 // TCP connections over the limit of all services: DropTotalLimit
 	GaveWay     uint64 // TCP connections reset for others: DropGaveWay
 	Idle        uint64 // TCP connections reset for want of progress: DropIdle
-	Off         uint64 // TCP connections reset, and UDP datagrams lost, as the service was taken away: DropServiceOff
+	Off         uint64 // TCP connections ended, and UDP datagrams lost, as the service was taken away: DropServiceOff
 	Datagrams   uint64 // UDP datagrams received
 	Replies     uint64 // UDP datagrams answered
 	Ignored     uint64 // UDP datagrams left unanswered for one of DropReasons
@@ -186,7 +185,7 @@ func (i *instance) collect(c *Counters) {
 		c.Drops[name] = 0
 	}
 	served := i.services.Load()
-	for _, s := range slices.Concat(served.open, served.ending) {
+	for _, s := range served.all() {
 		sum, more := c.Services[s.name], s.count(c.Drops)
 		add(&sum, &more)
 		c.Services[s.name] = sum

@@ -17,8 +17,8 @@ const (
 	DropGaveWay = "service-gave-way"
 	// DropIdle: a TCP connection without progress for the idle time was reset.
 	DropIdle = "service-idle"
-	// DropServiceOff: a service was taken away, and with it a TCP connection that was
-	// open, which was reset, or a datagram that had just come.
+	// DropServiceOff: a service was taken away, and with it a TCP connection that was just
+	// made, or did not end in time, or a datagram that had just come.
 	DropServiceOff = "service-off"
 	// DropLowSourcePort: a datagram to echo or chargen came from a port below
 	// 1024.
@@ -57,7 +57,7 @@ func DropReasons() map[string]string {
 		DropTotalLimit:      "TCP connection over the limit of all services, reset",
 		DropGaveWay:         "TCP connection next to no progress of, or one of too many of its source, reset for a new one where there was no room",
 		DropIdle:            "TCP connection to a service without progress for too long, reset",
-		DropServiceOff:      "TCP connection, reset, or UDP datagram just come, of a service that was taken away",
+		DropServiceOff:      "TCP connection or UDP datagram of a service that was taken away",
 		DropLowSourcePort:   "UDP datagram to echo or chargen from a source port below 1024, ignored so that no loop can be built",
 		DropNotToUnicast:    "UDP datagram to echo or chargen sent to a broadcast or multicast address, ignored",
 		DropNotFromUnicast:  "UDP datagram to echo or chargen from a broadcast, multicast or unspecified address, ignored",

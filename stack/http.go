@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"log"
 	"net"
@@ -28,14 +29,20 @@ const (
 type webServer struct {
 	server *http.Server
 	// page is what it shows, and changes with the services.
-	page  atomic.Pointer[page]
+	page atomic.Pointer[page]
+	// draining ends with abandon, which close calls.
+	draining context.Context
+	abandon  context.CancelFunc
+	// done is that of the service.
+	done  <-chan struct{}
 	conns *webListener
 	log   logrus.FieldLogger
 	open  sync.WaitGroup // connections that net/http has a goroutine for
 }
 
-func newWebServer(i *instance, l *listener, lim limits, log logrus.FieldLogger) *webServer {
-	w := &webServer{conns: &webListener{listener: l, instance: i}, log: log}
+func newWebServer(i *instance, l *listener, lim limits, done <-chan struct{}, log logrus.FieldLogger) *webServer {
+	w := &webServer{conns: &webListener{listener: l, instance: i}, done: done, log: log}
+	w.draining, w.abandon = context.WithCancel(context.Background())
 	w.server = &http.Server{
 		Handler:           http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.page.Load().ServeHTTP(rw, r) }),
 		ReadHeaderTimeout: webHeaderTimeout,
@@ -57,7 +64,7 @@ func (w *webServer) count(c net.Conn, state http.ConnState) {
 	case http.StateNew:
 		w.open.Add(1)
 		select {
-		case <-w.conns.done:
+		case <-w.done:
 			// It slipped in between the service ending and the server hearing of
 			// it, so close does not know it.
 			_ = c.Close()
@@ -77,8 +84,16 @@ func (w *webServer) serve() {
 	w.open.Wait()
 }
 
+// drain closes each connection once it is idle: those that wait for a request at once, the
+// others with their answer. It returns when none is left, or after close.
+func (w *webServer) drain() {
+	// The one error is that it was called off.
+	_ = w.server.Shutdown(w.draining)
+}
+
 // close breaks every connection. serve returns after it.
 func (w *webServer) close() {
+	w.abandon()
 	// The only error is that of closing the listener, which has none.
 	_ = w.server.Close()
 }

@@ -167,11 +167,12 @@ func (i *instance) shutDown() error {
 	i.changing.Lock()
 	i.closed = true
 	i.changing.Unlock()
-	all := i.services.Load()
-	for _, s := range all.open {
-		s.close()
+	served := i.services.Load()
+	for _, s := range served.open {
+		s.stop()
 	}
-	for _, s := range slices.Concat(all.open, all.ending) {
+	for _, s := range served.all() {
+		s.finish()
 		s.goroutines.Wait()
 	}
 	i.goroutines.Wait()

@@ -27,7 +27,7 @@ type listener struct {
 	// ready has room for one signal: netstack signals it when a connection
 	// waits to be accepted. Never closed.
 	ready chan struct{}
-	// done is that of the service, which ends with it.
+	// done is closed when nothing is accepted any more.
 	done <-chan struct{}
 	// limit is how many connections may be open at a time, held how many are.
 	limit, held atomic.Int64
@@ -54,9 +54,9 @@ type listener struct {
 	overfull atomic.Uint64 // refused for the limit of all services
 	gaveWay  atomic.Uint64
 	idled    atomic.Uint64
-	off      atomic.Uint64 // reset as the service was taken away
-	// ended is guarded by sources.mu: nobody gets a place any more.
-	ended bool
+	off      atomic.Uint64 // ended as the service was taken away
+	// ended is written under sources.mu: nobody gets a place any more.
+	ended atomic.Bool
 }
 
 // listenTCP opens a listener on port of every address the host has or will
@@ -117,7 +117,7 @@ func (l *listener) next() (*seat, *waiter.Queue, error) {
 		case <-l.done:
 			// Whatever Accept said, it says because close is at work.
 			if terr == nil {
-				reset(ep)
+				l.refuse(ep, DropServiceOff)
 			}
 			return nil, nil, fmt.Errorf("accept %s: %w", l.service, os.ErrClosed)
 		default:
@@ -157,7 +157,9 @@ func (l *listener) refuse(ep tcpip.Endpoint, reason string) {
 	case DropSourceLimit:
 		count, logged, limit = &l.crowding, &l.crowded, l.sources.limit.Load()
 	case DropServiceOff:
-		l.off.Add(1)
+		if l.ended.Load() { // or else the host closes
+			l.off.Add(1)
+		}
 		reset(ep)
 		return
 	case DropTotalLimit:
@@ -169,6 +171,17 @@ func (l *listener) refuse(ep tcpip.Endpoint, reason string) {
 	if logged.CompareAndSwap(false, true) {
 		l.log.WithFields(logrus.Fields{"service": l.service, "limit": limit, "reason": reason, "source": source}).
 			Warn("connection limit reached, refusing more")
+	}
+}
+
+// turnAway resets the connections that nobody has accepted, once the listener has left.
+func (l *listener) turnAway() {
+	for {
+		ep, _, terr := l.ep.Accept(nil)
+		if terr != nil {
+			return
+		}
+		l.refuse(ep, DropServiceOff)
 	}
 }
 

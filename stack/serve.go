@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -20,21 +21,27 @@ type service struct {
 	web      *webServer
 	speed    *speedServer
 
-	// done is closed by close and tells its goroutines to end.
+	// off is closed by stop, once: nothing is accepted any more.
+	off chan struct{}
+	// done is closed by finish and tells its goroutines to end.
 	done chan struct{}
 	// goroutines counts them: one for the listener, one for each TCP connection.
 	goroutines sync.WaitGroup
+	finishing  sync.Once
 }
 
 // services are those of an instance. They do not change.
 type services struct {
 	// open are those that serve, in the order of the table.
 	open []*service
-	// ending were taken away, and have connections that end.
+	// ending were taken away, and have connections that go on.
 	ending []*service
 	// past is what those counted that have ended.
 	past Counters
 }
+
+// all are those that have connections.
+func (s *services) all() []*service { return slices.Concat(s.open, s.ending) }
 
 func (s *services) names() []string {
 	names := make([]string, 0, len(s.open))
@@ -46,7 +53,7 @@ func (s *services) names() []string {
 
 // held counts the TCP connections that the services have.
 func (i *instance) held() (n uint64) {
-	for _, s := range i.services.Load().open {
+	for _, s := range i.services.Load().all() {
 		if s.listener != nil {
 			n += uint64(s.listener.open())
 		}
@@ -75,8 +82,7 @@ func (i *instance) setServices(chosen []definition) error {
 }
 
 // change opens the services that are new, and takes away those that are chosen no
-// more: they accept nothing, their connections are reset. It is called with changing
-// held.
+// more. It is called with changing held.
 func (i *instance) change(chosen []definition) error {
 	was, next := i.services.Load(), &services{}
 	var fresh []*service
@@ -85,11 +91,11 @@ func (i *instance) change(chosen []definition) error {
 			next.open = append(next.open, was.open[at])
 			continue
 		}
-		s := &service{definition: d, done: make(chan struct{})}
+		s := &service{definition: d, off: make(chan struct{}), done: make(chan struct{})}
 		next.open, fresh = append(next.open, s), append(fresh, s)
 		if err := i.open(s); err != nil {
 			for _, s := range fresh {
-				i.end(s)
+				i.takeAway(s)
 			}
 			return err
 		}
@@ -114,13 +120,63 @@ func (i *instance) change(chosen []definition) error {
 		}
 	}
 	for _, s := range gone {
-		i.end(s)
+		i.takeAway(s)
+		if s.web != nil {
+			i.run(s, s.web.drain)
+		}
+		finished, most := make(chan struct{}), i.limits.drain
 		i.goroutines.Go(func() {
 			s.goroutines.Wait()
+			close(finished)
+		})
+		i.goroutines.Go(func() {
+			i.drain(s, finished, most)
 			i.retire(s)
 		})
 	}
 	return nil
+}
+
+// takeAway closes the ports of a service. What connects just then is turned away.
+func (i *instance) takeAway(s *service) {
+	if s.listener != nil {
+		i.sources.leave(s.listener)
+		s.listener.turnAway()
+	}
+	if s.speed != nil {
+		// A test is nothing without its ports: the server tells its client, and ends it.
+		i.sources.evict(s.listener)
+	}
+	s.stop()
+}
+
+// drain lets the connections of a service end that was taken away, until finished is
+// closed. Those that are there after most yet are reset, and counted, unless the service is
+// back by then.
+func (i *instance) drain(s *service, finished <-chan struct{}, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	done := s.done
+	for {
+		select {
+		case <-finished:
+			return
+		case <-done:
+			done = nil // the host closes
+		case <-timer.C:
+			if slices.Contains(i.services.Load().names(), s.name) {
+				timer.Reset(most)
+				continue
+			}
+			i.cover(WhereService, func() {
+				for _, v := range i.sources.evict(s.listener) {
+					// Whoever serves it finds out.
+					v.ep.Abort()
+				}
+				s.finish()
+			})
+		}
+	}
 }
 
 // retire keeps what a service has counted that has ended.
@@ -135,17 +191,17 @@ func (i *instance) retire(s *service) {
 	i.services.Store(&next)
 }
 
-// open opens the ports of a service. What it opens, close closes, after an error too.
+// open opens the ports of a service. What it opens, stop closes, after an error too.
 func (i *instance) open(s *service) error {
 	var err error
 	if s.streams() {
-		s.listener, err = listenTCP(i.stack, s.name, s.port, i.limits, i.sources, &i.connections, s.done, i.log)
+		s.listener, err = listenTCP(i.stack, s.name, s.port, i.limits, i.sources, &i.connections, s.off, i.log)
 		if err != nil {
 			return err
 		}
 	}
 	if s.definition.web {
-		s.web = newWebServer(i, s.listener, i.limits, i.log)
+		s.web = newWebServer(i, s.listener, i.limits, s.done, i.log)
 	}
 	if s.datagrams() {
 		if s.socket, err = listenUDP(i.stack, s.definition, i.own); err != nil {
@@ -175,29 +231,26 @@ func (i *instance) run(s *service, f func()) {
 	s.goroutines.Go(func() { i.cover(WhereService, f) })
 }
 
-// end takes a service away: its connections are reset, and counted.
-func (i *instance) end(s *service) {
-	if s.listener != nil {
-		for _, v := range i.sources.leave(s.listener) {
-			// Whoever serves it finds out.
-			v.ep.Abort()
-		}
-	}
-	s.close()
-}
-
-// close closes the ports, and tells the goroutines to end. It does not wait for them.
-func (s *service) close() {
-	close(s.done)
+// stop closes the ports, once. Connections go on.
+func (s *service) stop() {
+	close(s.off)
 	if s.listener != nil {
 		s.listener.close()
-	}
-	if s.web != nil {
-		s.web.close()
 	}
 	if s.socket != nil {
 		s.socket.close()
 	}
+}
+
+// finish tells the goroutines of a service that was stopped to end. It does not wait for
+// them.
+func (s *service) finish() {
+	s.finishing.Do(func() {
+		close(s.done)
+		if s.web != nil {
+			s.web.close()
+		}
+	})
 }
 
 // accept is the accept loop of one service.
@@ -233,8 +286,9 @@ func (i *instance) serve(s *service, at *seat, wq *waiter.Queue) {
 }
 
 // SetServices changes which services there are, from names out of ServiceNames. What is
-// new is open when it returns; what is chosen no more is closed: connections of it that
-// are open are reset, and counted, within moments. On an error nothing is changed. A host
+// new is open when it returns, the ports of what is chosen no more are closed. Connections
+// of that may go on for a minute; what is left of them then is reset, and counted. A test
+// of iperf3 ends at once, and its client is told. On an error nothing is changed. A host
 // whose netstack is being rebuilt has them afterwards.
 func (h *Host) SetServices(names []string) error {
 	chosen, err := chooseServices(names)

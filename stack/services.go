@@ -91,6 +91,7 @@ type limits struct {
 	backlog     int           // TCP connections waiting to be accepted, and as many half open
 	idle        time.Duration // a TCP connection without progress for so long is closed
 	patience    time.Duration // one that moved less than progress for so long gives way to others
+	drain       time.Duration // so long may those go on of a service that was taken away
 }
 
 // all is how many TCP connections there may be of all services.
@@ -112,5 +113,6 @@ func defaultLimits() limits {
 		backlog:     DefaultHalfOpen,
 		idle:        DefaultIdle,
 		patience:    10 * time.Second,
+		drain:       time.Minute,
 	}
 }

@@ -52,13 +52,20 @@ func (s *sources) join(l *listener) {
 	s.listeners = append(s.listeners, l)
 }
 
-// leave takes a listener out, and with it the places of all its connections, which it
-// counts and returns, for the caller to abort. It gets none any more.
-func (s *sources) leave(l *listener) (gone []*seat) {
+// leave takes a listener out: it gets no place any more, and keeps none for itself. Its
+// connections have theirs.
+func (s *sources) leave(l *listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.ended = true
+	l.ended.Store(true)
 	s.listeners = slices.DeleteFunc(s.listeners, func(o *listener) bool { return o == l })
+}
+
+// evict takes the places of all connections of a listener that has left, counts them, and
+// returns them for the caller to abort.
+func (s *sources) evict(l *listener) (gone []*seat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for v := range s.seats {
 		if v.listener == l {
 			s.give(v)
@@ -109,7 +116,7 @@ func (s *sources) take(l *listener, ep tcpip.Endpoint) (*seat, string) {
 func (s *sources) place(l *listener, ep tcpip.Endpoint, source netip.Prefix) (_ *seat, gone [2]*seat, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.ended {
+	if l.ended.Load() {
 		return nil, gone, DropServiceOff
 	}
 	if limit := s.limit.Load(); limit > 0 && int64(s.open[source]) >= limit {

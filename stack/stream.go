@@ -42,7 +42,7 @@ type stream struct {
 	// ready has room for one signal: netstack signals it whenever the
 	// connection became readable, writable or broken. Never closed.
 	ready chan struct{}
-	// done is that of the service, which ends with it.
+	// done is that of the service: it ends with it.
 	done <-chan struct{}
 
 	idle  time.Duration

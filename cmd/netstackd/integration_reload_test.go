@@ -4,9 +4,11 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // configured starts netstackd with a file, and returns what writes that again and
@@ -104,10 +108,90 @@ func TestIntegrationReload(t *testing.T) {
 	}
 }
 
+// TestIntegrationReloadServices: SIGHUP opens and closes ports. Connections that are there
+// go on, and a file that is wrong changes nothing.
+func TestIntegrationReloadServices(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	out := filepath.Join(t.TempDir(), "trace.json")
+	base := "trace: compare\ntrace-format: json\ntrace-out: " + out + "\n"
+	d, reload := configured(t, base+"services: [echo, http]\n")
+	dial := func(network, port string) net.Conn {
+		t.Helper()
+		c, err := net.DialTimeout(network, net.JoinHostPort(netstack4, port), patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	echo := func(c net.Conn) error {
+		said, got := []byte("hello"), make([]byte, 5)
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write(said); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(said, got) {
+			return fmt.Errorf("%q came back: %w", got, err)
+		}
+		return nil
+	}
+	says := func(want string) {
+		t.Helper()
+		if !strings.Contains(d.log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+	refused := func(port string) {
+		t.Helper()
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, port), patience)
+		if err == nil {
+			c.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("TCP port %s: %v, want a refusal", port, err)
+		}
+	}
+	was := dial("tcp", "7")
+	if err := errors.Join(echo(was), echo(dial("udp", "7"))); err != nil {
+		t.Fatal(err)
+	}
+
+	reload(base+"services: http\n", "configuration read again")
+	says("changed=services")
+	says("services=http")
+	refused("7")
+	if err := echo(dial("udp", "7")); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("UDP port 7: %v, want a refusal", err)
+	}
+	if err := echo(was); err != nil {
+		t.Error("a connection that was there:", err)
+	}
+
+	reload(base+"services: [http, ech]\n", "configuration refused, nothing is changed")
+	says(`netstackd.yaml:4:11: invalid value`)
+	dial("tcp", "80")
+
+	for _, changed := range []string{"changed=services", "changed=nothing"} {
+		reload(base+"services: [discard, echo]\n", "configuration read again")
+		says(changed)
+		refused("80")
+		if err := errors.Join(echo(was), echo(dial("tcp", "7")), echo(dial("udp", "7"))); err != nil {
+			t.Error(err)
+		}
+	}
+	d.stop(t)
+	s := readTrace(t, out).summary
+	if s.Compare["match"] == 0 || s.Compare["differ"]+s.Compare["missing"]+s.Compare["unexpected"] != 0 {
+		t.Errorf("the summary says %+v", s.Compare)
+	}
+}
+
 // TestIntegrationReloadStorm: signals at 100 a second, each with another file, lose
-// no packet and no event, and leave nothing behind.
+// no packet and no event, touch no connection, and leave nothing behind.
 func TestIntegrationReloadStorm(t *testing.T) {
-	if !inNamespace(t, "ping") {
+	if !inNamespace(t) {
 		return
 	}
 	dir := t.TempDir()
@@ -136,17 +220,31 @@ func TestIntegrationReloadStorm(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	flood := func() { pinged(t, tool(t, 30*time.Second, "ping", "-f", "-c", "2000", netstack4), 2000) }
+	// More than a super-segment, and no more than the buffers take that nobody reads.
+	said, got := make([]byte, 100<<10), make([]byte, 100<<10)
+	// ping would hardly wait for its last reply.
+	raw, seq := rawSocket(t, unix.AF_INET, unix.IPPROTO_ICMP), uint16(0)
+	flood := func() {
+		for range 200 {
+			seq++
+			to := &unix.SockaddrInet4{Addr: netip.MustParseAddr(netstack4).As4()}
+			if err := unix.Sendto(raw, echoRequest4(spoiledID, seq, said[:56]), 0, to); err != nil {
+				t.Fatal(err)
+			}
+			if !received(t, raw, patience, func(m []byte) bool { return len(m) > 20 && isReply(m[20:], 0, seq) }) {
+				t.Fatalf("ping %d is not answered", seq)
+			}
+		}
+	}
 	// Until the memory that is used once is there: the trace's ring, the heap.
-	storm(20)
+	storm(2 * len(forms))
 	flood()
 	before.read(t, d)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		storm(300)
+		storm(60)
 	}()
-	said := 0
 	conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, "7"), patience)
 	if err != nil {
 		t.Fatal(err)
@@ -154,23 +252,23 @@ func TestIntegrationReloadStorm(t *testing.T) {
 	defer conn.Close()
 	for done := false; !done; {
 		flood()
-		line := []byte(fmt.Sprintf("%08d", said))
-		got := make([]byte, len(line))
+		for i := range said {
+			said[i]++
+		}
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		if _, err := conn.Write(line); err != nil {
+		if _, err := conn.Write(said); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(line, got) {
-			t.Fatalf("TCP: %q came back as %q, %v", line, got, err)
+		if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(said, got) {
+			t.Fatalf("TCP: not the same came back, %v", err)
 		}
-		said++
 		for _, port := range []string{"9", "19", "80"} {
 			if conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, port), patience); err == nil {
-				_, _ = conn.Write(line)
+				_, _ = conn.Write(said[:100])
 				conn.Close()
 			}
 			if conn, err := net.Dial("udp", net.JoinHostPort(netstack4, port)); err == nil {
-				_, _ = conn.Write(line)
+				_, _ = conn.Write(said[:100])
 				conn.Close()
 			}
 		}
@@ -183,7 +281,7 @@ func TestIntegrationReloadStorm(t *testing.T) {
 	reload(out("a"), "configuration read again")
 	after.read(t, d)
 	if after.threads > before.threads+4 || after.resident > before.resident+64<<10 {
-		t.Errorf("after 300 signals %+v, before %+v", after, before)
+		t.Errorf("after 60 signals %+v, before %+v", after, before)
 	}
 	t.Logf("resident %d KiB, then %d", before.resident, after.resident)
 	d.stop(t)

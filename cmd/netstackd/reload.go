@@ -23,6 +23,13 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 		return cfg
 	}
 	next, changed, stay := cfg.Adopt(fresh)
+	if !slices.Equal(next.Services, cfg.Services) {
+		// Before anything else: if they cannot be opened, nothing is changed.
+		if err := h.pipeline.changePorts(next.Services, func() error { return h.netstack.SetServices(next.Services) }); err != nil {
+			log.WithError(fresh.Locate("services", err)).Error("configuration refused, nothing is changed")
+			return cfg
+		}
+	}
 	// The log first: what is said of the rest is said its way.
 	setLog(log, next)
 	if err := h.pipeline.rewrite(cfg, next); err != nil {
@@ -36,15 +43,6 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	if err := h.netstack.SetLimits(limits(next)); err != nil {
 		log.WithError(err).Error("not all limits are changed")
 	}
-	if !slices.Equal(next.Services, cfg.Services) {
-		if err := h.pipeline.changePorts(next.Services, func() error { return h.netstack.SetServices(next.Services) }); err != nil {
-			log.WithError(err).Error("the services stay as they are")
-			next.Services = cfg.Services
-			changed = slices.DeleteFunc(changed, func(name string) bool { return name == "services" })
-		} else {
-			log.WithField("services", listed(next.Services)).Info("services changed")
-		}
-	}
 	h.pipeline.reselect(next)
 	if h.pipeline.readers != nil {
 		h.pipeline.readers.SetMost(next.Captures)
@@ -54,6 +52,9 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	}
 	if len(changed) == 0 {
 		changed = []string{"nothing"}
+	}
+	if slices.Contains(changed, "services") {
+		log.WithField("services", listed(next.Services)).Info("services changed")
 	}
 	log.WithField("changed", strings.Join(changed, " ")).Info("configuration read again")
 	return next

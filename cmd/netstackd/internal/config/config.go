@@ -120,6 +120,9 @@ type Config struct {
 	// environment; empty if there is no file.
 	File string
 
+	// given holds what was set, by name; of what was given several times, the first.
+	given map[string]value
+
 	// Version asks for the version and nothing else, CheckOnly for the effective
 	// configuration.
 	Version   bool

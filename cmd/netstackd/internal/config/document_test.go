@@ -16,7 +16,8 @@ func TestOffers(t *testing.T) {
 			if strings.HasSuffix(offer, ":") {
 				offer += "/tmp"
 			}
-			d := &draft{Config: defaults(), given: map[string]value{}}
+			d := &draft{Config: defaults()}
+			d.given = map[string]value{}
 			if err := find(settings(), s.Name).apply(d, value{text: offer}); err != nil {
 				t.Errorf("-%s offers what it refuses: %v", s.Name, err)
 			}

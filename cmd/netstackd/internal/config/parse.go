@@ -71,7 +71,8 @@ func parse(args, environ []string) (*Config, error) {
 // drafted sets on top of the defaults what each of the sources has, of which the
 // later win.
 func drafted(table []setting, sources ...map[string][]value) (*draft, error) {
-	d := &draft{Config: defaults(), given: map[string]value{}}
+	d := &draft{Config: defaults()}
+	d.given = map[string]value{}
 	for i := range table {
 		s := &table[i]
 		var values []value

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/sirupsen/logrus"
 
 	"netstackd/cmd/netstackd/internal/serve"
@@ -41,6 +42,7 @@ var comparers = cmp.Options{
 		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
 	}),
 	cmp.Comparer(func(a, b faults.Rule) bool { return a.String() == b.String() }),
+	cmpopts.IgnoreUnexported(Config{}),
 }
 
 // addresses parses the list of what netstack owns.

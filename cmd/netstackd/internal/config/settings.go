@@ -42,8 +42,6 @@ type setting struct {
 // A draft is a Config in the making.
 type draft struct {
 	Config
-	// given holds what was set, by name; of what was given several times, the first.
-	given map[string]value
 	// respondAll says that one -respond without an address was given.
 	respondAll bool
 }
@@ -144,6 +142,14 @@ func (d *draft) locate(err error) error {
 		return fmt.Errorf("%s: %w", o, err)
 	}
 	return err
+}
+
+// Locate says of an error about a setting where that was given.
+func (c *Config) Locate(name string, err error) error {
+	if o := c.given[name].origin; o != (origin{}) {
+		return fmt.Errorf("%s: %s: %w", o, name, err)
+	}
+	return fmt.Errorf("-%s: %w", name, err)
 }
 
 // maxQuoted bounds what is quoted of what was given, in bytes: more than a path may
