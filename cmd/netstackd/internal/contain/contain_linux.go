@@ -8,10 +8,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-	"kernel.org/pub/linux/libs/security/libcap/cap"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
@@ -19,26 +19,39 @@ import (
 // root's capabilities it keeps what making the device ready and listening takes,
 // until Enter.
 func Become(uid, gid uint32) error {
-	keep := cap.NewSet()
-	for _, v := range []cap.Value{cap.NET_ADMIN, cap.NET_BIND_SERVICE, cap.SETPCAP} {
-		if have, err := cap.GetProc().GetFlag(cap.Permitted, v); err == nil && have {
-			if err := keep.SetFlag(cap.Permitted, true, v); err != nil {
-				return fmt.Errorf("become user %d: %w", uid, err)
-			}
-			if err := keep.SetFlag(cap.Effective, true, v); err != nil {
-				return fmt.Errorf("become user %d: %w", uid, err)
-			}
-		}
-	}
-	// SetGroups and SetUID keep the permitted capabilities.
-	if err := cap.SetGroups(int(gid)); err != nil {
-		return fmt.Errorf("become user %d: set its group: %w", uid, err)
-	}
-	if err := cap.SetUID(int(uid)); err != nil {
+	if err := become(int(uid), int(gid)); err != nil {
 		return fmt.Errorf("become user %d: %w", uid, err)
 	}
-	if err := keep.SetProc(); err != nil {
-		return fmt.Errorf("become user %d: keep what the device needs: %w", uid, err)
+	return nil
+}
+
+func become(uid, gid int) error {
+	have, err := capabilities()
+	if err != nil {
+		return err
+	}
+	// What is permitted need not be in force.
+	if err := setCapabilities(have.permitted); err != nil {
+		return fmt.Errorf("use its capabilities: %w", err)
+	}
+	if err := control(unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
+		return fmt.Errorf("keep capabilities: %w", err)
+	}
+	// On every thread, those of the syscall package do.
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("leave other groups: %w", err)
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return fmt.Errorf("set its group: %w", err)
+	}
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return err
+	}
+	if err := setCapabilities(have.permitted & (1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_SETPCAP)); err != nil {
+		return fmt.Errorf("keep what the device needs: %w", err)
+	}
+	if err := control(unix.PR_SET_KEEPCAPS, 0, 0); err != nil {
+		return fmt.Errorf("keep no more capabilities: %w", err)
 	}
 	return nil
 }
@@ -54,7 +67,7 @@ func Enter(c Config) error {
 	if err := dropCapabilities(); err != nil {
 		return fmt.Errorf("give up privileges: %w", err)
 	}
-	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+	if err := control(unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return fmt.Errorf("give up privileges: set no_new_privs: %w", err)
 	}
 	// Others of the same user, such as what an answerer starts, do not look in.
@@ -83,37 +96,73 @@ func (c *Config) usable() error {
 
 // dropCapabilities empties every set of every thread.
 func dropCapabilities() error {
-	if may, err := cap.GetProc().GetFlag(cap.Effective, cap.SETPCAP); err == nil && may {
-		for v := cap.Value(0); v < cap.MaxBits(); v++ {
-			if in, err := cap.GetBound(v); err != nil || !in {
+	have, err := capabilities()
+	if err != nil {
+		return err
+	}
+	if have.effective&(1<<unix.CAP_SETPCAP) != 0 {
+		// The kernel knows of fewer than 64, and says so of the first that it does not.
+		for v := uintptr(0); v < 64; v++ {
+			in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, v, 0, 0, 0)
+			if err != nil || in == 0 {
 				continue
 			}
-			if err := cap.DropBound(v); err != nil {
-				return fmt.Errorf("drop %v from the bounding set: %w", v, err)
+			if err := control(unix.PR_CAPBSET_DROP, v, 0); err != nil {
+				return fmt.Errorf("drop capability %d from the bounding set: %w", v, err)
 			}
 		}
 	}
-	if err := cap.ResetAmbient(); err != nil {
+	if err := control(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
 		return fmt.Errorf("clear the ambient set: %w", err)
 	}
-	if err := clearSets(); err != nil {
+	if err := setCapabilities(0); err != nil {
 		return fmt.Errorf("clear the capabilities: %w", err)
 	}
 	return nil
 }
 
-// clearSets empties the effective, permitted and inheritable set of every thread:
-// capset(2). The cap package's SetProc has what the kernel reads on the stack of the
-// goroutine, which may move while the other threads are stopped: now and then that
-// was an invalid argument.
-func clearSets() error {
+// A sets holds two of a thread's sets of capabilities, each with the bit of its number.
+type sets struct{ effective, permitted uint64 }
+
+// capabilities are those of this thread: capget(2).
+func capabilities() (sets, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return sets{}, fmt.Errorf("read the capabilities: %w", err)
+	}
+	return sets{
+		effective: uint64(data[0].Effective) | uint64(data[1].Effective)<<32,
+		permitted: uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32,
+	}, nil
+}
+
+// setCapabilities makes the effective and the permitted set of every thread the one
+// that is given, and empties the inheritable one: capset(2). What the kernel reads is
+// pinned: on the stack of the goroutine, which may move while the other threads are
+// stopped, it was now and then an invalid argument (the cap package of libcap has it
+// there).
+func setCapabilities(set uint64) error {
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	sets := &[2]unix.CapUserData{}
+	data := &[2]unix.CapUserData{
+		{Effective: uint32(set), Permitted: uint32(set)},
+		{Effective: uint32(set >> 32), Permitted: uint32(set >> 32)},
+	}
 	var pinned runtime.Pinner
 	defer pinned.Unpin()
 	pinned.Pin(header)
-	pinned.Pin(sets)
-	if _, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(sets)), 0); errno != 0 {
+	pinned.Pin(data)
+	return every(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(data)), 0)
+}
+
+// control is prctl(2) on every thread.
+func control(option int, argument2, argument3 uintptr) error {
+	return every(unix.SYS_PRCTL, uintptr(option), argument2, argument3)
+}
+
+// every makes a system call on every thread. The last three arguments are 0.
+func every(call, a, b, c uintptr) error {
+	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
 	}
 	return nil

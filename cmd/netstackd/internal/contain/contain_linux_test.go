@@ -1,17 +1,22 @@
 package contain_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/elastic/go-seccomp-bpf"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"netstackd/link/linktest"
 )
 
 // probe builds testdata/probe, as the daemon is built: without cgo.
@@ -26,8 +31,8 @@ func probe(t *testing.T) string {
 	return path
 }
 
-// run runs the probe in a directory of its own, as the process that prepare makes
-// it, and returns its lines.
+// run runs the probe in a directory of its own, as the process that start makes it,
+// and returns its lines.
 func run(t *testing.T, path string, start func(*exec.Cmd) error) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "may")
@@ -107,5 +112,44 @@ func TestKernelCannot(t *testing.T) {
 	).Replace(contained)
 	if d := cmp.Diff(want, run(t, path, without("landlock_create_ruleset"))); d != "" {
 		t.Errorf("without landlock (-want +got):\n%s", d)
+	}
+}
+
+// TestBecome: every thread is another user's, in no other group, with the capabilities
+// that are kept; in each of many starts, wherever the stack ends that the system calls
+// are made from.
+func TestBecome(t *testing.T) {
+	const status = "/proc/self/status"
+	text, err := os.ReadFile(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`\nCapPrm:\t([0-9a-f]{16})\n`).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("%s has no capabilities", status)
+	}
+	have, err := strconv.ParseUint(string(m[1]), 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const setID = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	if have&setID != setID || !strings.Contains(string(users), "4294967295") {
+		linktest.SkipOrFail(t, "needs root outside of a user namespace, to become somebody else: CapPrm %x, uid_map %q", have, users)
+	}
+	kept := have & (1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_SETPCAP)
+	want := fmt.Sprintf("Uid 4711,4711,4711,4711 Gid 4712,4712,4712,4712 Groups  CapInh %016x CapPrm %016x CapEff %016x CapAmb %016x\n", 0, kept, kept, 0)
+	path := probe(t)
+	for depth := range 40 {
+		out, err := exec.Command(path, "become", "4711", "4712", strconv.Itoa(depth)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("depth %d: %v\n%s", depth, err, out)
+		}
+		if n := strings.Count(string(out), want); n < 5 || len(out) != n*len(want) {
+			t.Fatalf("depth %d: got\n%swant for each of the threads\n%s", depth, out, want)
+		}
 	}
 }

@@ -1,5 +1,6 @@
 // Command probe contains itself and tries what must then fail. It prints a line for
-// each thing tried: its name, and the error or "allowed".
+// each thing tried: its name, and the error or "allowed". `probe become UID GID DEPTH`
+// becomes another user instead, so many calls deep, and prints what each thread is.
 package main
 
 import (
@@ -7,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,17 +23,26 @@ import (
 func main() {
 	// Threads that are there already: they are contained too.
 	begin := make(chan struct{})
-	var others sync.WaitGroup
+	var others, there sync.WaitGroup
+	there.Add(4)
 	for range 4 {
 		others.Go(func() {
 			runtime.LockOSThread()
+			there.Done()
 			<-begin
 			if err := unix.Unshare(unix.CLONE_NEWUTS); err == nil {
 				fmt.Println("another thread: allowed")
 			}
 		})
 	}
-	time.Sleep(10 * time.Millisecond)
+	there.Wait()
+	if os.Args[1] == "become" {
+		if err := become(number(2), number(3), number(4)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	dir := os.Args[1]
 	if err := contain.Enter(contain.Config{Write: []string{dir}, Log: logrus.New()}); err != nil {
 		fmt.Println(err)
@@ -84,6 +96,44 @@ func main() {
 			fmt.Printf("%s: allowed\n", try.name)
 		}
 	}
+}
+
+// become becomes a user on a stack that holds depth calls, and prints, for each
+// thread, whose it is and what it may.
+func become(uid, gid, depth int) error {
+	if depth > 0 {
+		return become(uid, gid, depth-1)
+	}
+	if err := contain.Become(uint32(uid), uint32(gid)); err != nil {
+		return err
+	}
+	files, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		var is []string
+		for line := range strings.Lines(string(text)) {
+			switch name, value, _ := strings.Cut(line, ":"); name {
+			case "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapAmb":
+				is = append(is, name+" "+strings.Join(strings.Fields(value), ","))
+			}
+		}
+		fmt.Println(strings.Join(is, " "))
+	}
+	return nil
+}
+
+func number(argument int) int {
+	n, err := strconv.Atoi(os.Args[argument])
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 func orNil(errno syscall.Errno) error {
