@@ -41,6 +41,9 @@ func checkSurroundings(cfg *config.Config) error {
 	if err := checkPlace("open capture", cfg.Pcapng); err != nil {
 		return fmt.Errorf("%w: give -pcapng a file that can be written, or - for standard output", err)
 	}
+	if err := checkPlace("open quarantine", cfg.Quarantine); err != nil {
+		return fmt.Errorf("%w: give -quarantine a file that can be written", err)
+	}
 	for _, name := range cfg.Answerers() {
 		if dir, ok := strings.CutPrefix(name, "fifo:"); ok {
 			if err := wantDirectory(dir); err != nil {

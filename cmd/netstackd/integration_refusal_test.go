@@ -90,6 +90,7 @@ var refusals = []refusal{
 	{name: "a check finds a file in a socket's place", status: 2, args: []string{"-check-config", "-addr", prefix4, "-http", "unix:/dev/null"}},
 	{name: "a check finds no directory for the trace", status: 2, args: []string{"-check-config", "-addr", prefix4, "-trace", "compare", "-trace-out", "/nonexistent/trace"}},
 	{name: "a check finds a directory for the capture", status: 2, args: []string{"-check-config", "-addr", prefix4, "-pcapng", "/"}},
+	{name: "a check finds a directory for the quarantine", status: 2, args: []string{"-check-config", "-addr", prefix4, "-quarantine", "/"}},
 	{name: "a check finds no directory for FIFOs", status: 2, args: []string{"-check-config", "-addr", prefix4, "-respond", "fifo:/nonexistent"}},
 	{name: "a check finds a file for FIFOs", status: 2, args: []string{"-check-config", "-addr", prefix4, "-respond", "fifo:/dev/null"}},
 	{name: "a check finds no user", status: 2, args: []string{"-check-config", "-addr", prefix4, "-user", "no-such-user"}},
@@ -121,6 +122,19 @@ var refusals = []refusal{
 			const dir = "/tmp/netstackd-test-other"
 			t.Cleanup(func() { os.RemoveAll(dir) })
 			if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chown(dir, 65534, 65534)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	{name: "quarantine of another process", status: 1, args: []string{"-addr", prefix4, "-quarantine", "/tmp/netstackd-test-held.pcapng"},
+		prepare: func(t *testing.T, cmd *exec.Cmd) {
+			path := cmd.Args[len(cmd.Args)-1]
+			t.Cleanup(func() { os.Remove(path) })
+			f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { f.Close() })
+			if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 				t.Fatal(err)
 			}
 		}},

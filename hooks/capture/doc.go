@@ -12,7 +12,8 @@
 //   - stream.go: [OpenStream], a capture that somebody follows.
 //   - output.go: the file or stream, never torn. rotate.go: the next file.
 //     size.go: [ParseSize].
-//   - quarantine.go: the [Quarantine], of packets that did harm.
+//   - quarantine.go: the [Quarantine], of packets that did harm. lock_unix.go,
+//     lock_other.go: one process has it at a time.
 //
 // Each packet that passes the hooks becomes one Enhanced Packet Block on one
 // interface, which bears the device's name and the link type RAW: the bytes

@@ -39,7 +39,9 @@ type Quarantine struct {
 }
 
 // OpenQuarantine opens the file, or makes it, with the mode 0600, so that nothing has
-// to be opened later. device and version are those of Config.
+// to be opened later, and locks it until Close or the process's end: two who write to
+// one would overwrite each other. Where files cannot be locked, as on some network file
+// systems, it goes unlocked. device and version are those of Config.
 func OpenQuarantine(path, device, version string) (*Quarantine, error) {
 	header, ng, buf, err := newBlocks(Config{Device: device, Version: version}, Stream{Comment: "packets that did harm"})
 	if err != nil {
@@ -66,6 +68,9 @@ func (q *Quarantine) join(file *os.File) error {
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("is not a file: give one that can be written, or a new name")
+	}
+	if heldElsewhere(file) {
+		return errors.New("is held by another process, which writes to it: give each a file of its own")
 	}
 	var magic [4]byte
 	if n, err := file.ReadAt(magic[:], 0); n > 0 && (err != nil || binary.BigEndian.Uint32(magic[:]) != blockSection) {

@@ -137,3 +137,26 @@ func TestQuarantineRefused(t *testing.T) {
 		t.Errorf("what was refused is changed: %q, %v, %v", b, info, err)
 	}
 }
+
+// TestQuarantineHeld: who has a quarantine has it alone, by whatever name, until it is
+// closed.
+func TestQuarantineHeld(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "q.pcapng"), filepath.Join(dir, "link")
+	q := openQuarantine(t, path)
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, link} {
+		want := "open quarantine: " + name + " is held by another process, which writes to it: give each a file of its own"
+		if _, err := capture.OpenQuarantine(name, "netstack1", "test"); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+	if err := errors.Join(q.Add(time.Now(), [][]byte{{0x45}}, "kept"), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := openQuarantine(t, link).Close(); err != nil {
+		t.Error(err)
+	}
+}
