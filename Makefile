@@ -143,6 +143,8 @@ demo: ## show it: ping, echo and 256 MiB over TCP, in a throwaway network namesp
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackdemo
 	@bin/netstackdemo -netstackd bin/netstackd
 
+# The race detector has a process stand still for a second at its end, for what other
+# goroutines do then; these tests end theirs themselves, and run a hundred processes.
 test: ## go vet and every test: unit, golden, fuzz seeds, race detector, integration
 	go vet ./...
 	@$(MISSING); \
@@ -156,6 +158,7 @@ test: ## go vet and every test: unit, golden, fuzz seeds, race detector, integra
 		test "$${CI:-}" != true || exit 1; \
 		export CGO_ENABLED=0; \
 	fi; \
+	export GORACE="$${GORACE:-} atexit_sleep_ms=0"; \
 	set -ex; go test $$race -count=1 -timeout $(TESTTIME) $$(go list ./... | grep -v '/$(ALONE)$$'); \
 	go test $$race -count=1 -timeout $(TESTTIME) ./$(ALONE); \
 	go -C deploy/kubernetes test -count=1 -timeout $(TESTTIME) ./...

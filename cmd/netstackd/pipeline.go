@@ -224,6 +224,9 @@ func (p *pipeline) expire(now time.Time) {
 
 // restart takes note that who is judged begins anew.
 func (p *pipeline) restart() {
+	if p.guard != nil {
+		p.guard.Restart()
+	}
 	if p.comparer != nil {
 		p.comparer.Restart()
 	}

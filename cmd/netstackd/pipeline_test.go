@@ -23,6 +23,7 @@ import (
 
 	"netstackd/cmd/netstackd/internal/config"
 	"netstackd/hooks"
+	"netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/compare"
 	"netstackd/hooks/guard"
 	"netstackd/hooks/trace"
@@ -187,6 +188,32 @@ func TestPipelineWithoutTrace(t *testing.T) {
 	}
 	if s.Fates.In[hooks.Guarded] != 1 || s.Drops[guard.ReasonFragmentTooLong] != 1 {
 		t.Errorf("summary %+v, want one packet guarded", s)
+	}
+}
+
+// TestPipelineRestarts: with netstack its guard begins anew, which would take the two
+// fragments for those of one datagram.
+func TestPipelineRestarts(t *testing.T) {
+	for restarts, want := range map[bool]hooks.Fate{false: hooks.Guarded, true: hooks.Delivered} {
+		p, err := newPipeline(parsed(t), false, silent())
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := byhandtest.IPv4{Src: "172.16.0.1", Dst: "172.16.0.2", Protocol: wire.ProtocolICMPv4, Options: []byte{7, 39, 4, 39: 0}}.Packet(nil)
+		var first, last hooks.Packet
+		first.Set(hooks.Inbound, byhandtest.Fragment(header, append([]byte{wire.ICMPv4EchoRequest}, make([]byte, 1439)...), 1, 0, true), time.Now())
+		last.Set(hooks.Inbound, byhandtest.Fragment(header, make([]byte, 20), 1, 65_480, false), time.Now())
+		p.guard.Inbound(&first)
+		if restarts {
+			p.restart()
+		}
+		p.guard.Inbound(&last)
+		if first.Fate != hooks.Delivered || last.Fate != want {
+			t.Errorf("restarts: %v: %v and %v, want %v", restarts, first.Fate, last.Fate, want)
+		}
+		if _, err := p.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

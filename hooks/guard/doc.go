@@ -20,5 +20,6 @@
 //     then, flows.go what has to be known for that, and routes.go of source routes.
 //   - byhand.go: the mends that answer in netstack's place; late.go: [Guard.Sweep],
 //     fragments whose time is up.
+//   - restart.go: [Guard.Restart], when netstack begins anew.
 //   - reason.go: the closed list of reasons.
 package guard
