@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // delivered is a packet as a dispatcher got it.
 type delivered struct {

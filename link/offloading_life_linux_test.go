@@ -16,8 +16,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// within5 fails when f takes longer than 5 s.
-func within5(t *testing.T, what string, f func()) {
+// soon fails when f takes longer than a loaded machine may need.
+func soon(t *testing.T, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -26,7 +26,7 @@ func within5(t *testing.T, what string, f func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("%s blocked", what)
 	}
 }
@@ -50,15 +50,15 @@ func TestOffloadingInterrupt(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 				d.interrupt()
 			}()
-			within5(t, "interrupt", interrupted)
-			within5(t, "interrupt before", interrupted)
+			soon(t, "interrupt", interrupted)
+			soon(t, "interrupt before", interrupted)
 			// Also when a packet is there, which waits.
 			want := ip4(protoUDP, 0, udp(100))
 			d.give(t, frame(virtioHeader{}, want))
-			within5(t, "interrupt with a packet", interrupted)
+			soon(t, "interrupt with a packet", interrupted)
 			d.rest()
 			d.resume()
-			within5(t, "resume", func() {
+			soon(t, "resume", func() {
 				pkt := d.one(t)
 				defer pkt.DecRef()
 				if !bytes.Equal(bytesOf(pkt), want) {
@@ -80,7 +80,7 @@ func TestOffloadingClosed(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 				d.file.Close() //nolint:errcheck // nothing to lose
 			}()
-			within5(t, "receive", func() {
+			soon(t, "receive", func() {
 				if _, err := d.receive(nil); !errors.Is(err, os.ErrClosed) {
 					t.Errorf("receive while it is closed: %v", err)
 				}
@@ -178,13 +178,13 @@ func TestOffloadingLies(t *testing.T) {
 		if n != 100 {
 			t.Errorf("a packet of %d bytes, want 100", n)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the good packet waits")
 	}
 	e.mu.Lock()
 	e.detachLocked()
 	e.mu.Unlock()
-	within5(t, "detach", func() { <-ended })
+	soon(t, "detach", func() { <-ended })
 	if diff := cmp.Diff(map[string]uint64{"link-malformed": lies}, e.Counters().Drops); diff != "" {
 		t.Errorf("drops (-want +got):\n%s", diff)
 	}

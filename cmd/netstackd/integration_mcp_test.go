@@ -153,7 +153,7 @@ func TestIntegrationMCP(t *testing.T) {
 		t.Errorf("the wrong answer: %v", err)
 	}
 	// Nothing else waits for the agent, who sleeps.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	if resp, err := client.Get("http://" + netstack4 + "/"); err != nil {
 		t.Error(err)
 	} else {

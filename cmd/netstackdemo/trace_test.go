@@ -38,7 +38,7 @@ func TestTraceReader(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	blocks, err := tr.finish(ctx)
 	if err != nil {

@@ -60,7 +60,7 @@ func (j *judged) settle(t *testing.T) compare.Counts {
 	var in, out, drops uint64
 	// netstack sends again what was not acknowledged: a packet that is on its way
 	// just now has its fate in a moment.
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		totals, in, out = j.ledger.Totals(), 0, 0
 		for _, n := range totals.InFates {
 			in += n

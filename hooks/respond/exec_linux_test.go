@@ -209,11 +209,11 @@ func TestExecKilled(t *testing.T) {
 	}
 	begun := time.Now()
 	e.Close()
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > 30*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 	for _, pid := range pids {
-		for deadline := time.Now().Add(2 * time.Second); alive(pid); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); alive(pid); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("process %d lives", pid)
 			}

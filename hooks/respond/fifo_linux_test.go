@@ -329,7 +329,7 @@ func TestFIFOCloseLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Start()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	// The first is served, and has nobody else heard for a second.
 	var clients []*exec.Cmd

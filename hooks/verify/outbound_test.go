@@ -54,7 +54,7 @@ func TestOutbound(t *testing.T) {
 		}
 		seg := bt.TCP{SrcPort: 4000, DstPort: 7, Seq: 1000, Flags: bt.Syn}
 		n.InboundOffloaded(bt.Partial(seg.Packet(a[0], a[1])), partial)
-		for wait := time.Now(); c.Awaited() > 0 && time.Since(wait) < 5*time.Second; {
+		for wait := time.Now(); c.Awaited() > 0 && time.Since(wait) < 30*time.Second; {
 			time.Sleep(time.Millisecond)
 		}
 		if got := c.Counts(); got != (compare.Counts{Match: 1}) || len(out.sight()) != 1 {
@@ -74,7 +74,7 @@ func TestOutbound(t *testing.T) {
 		// More than the window, so that it is acknowledged at once.
 		seg.Data, seg.Flags = bt.Data(65000), bt.Ack|bt.Psh
 		n.InboundOffloaded(bt.Partial(seg.Packet(a[0], a[1])), superSegment)
-		for wait := time.Now(); len(out.sight()) < 2 && time.Since(wait) < 5*time.Second; {
+		for wait := time.Now(); len(out.sight()) < 2 && time.Since(wait) < 30*time.Second; {
 			time.Sleep(time.Millisecond)
 		}
 		check("ACK", 1, wire.Partial)

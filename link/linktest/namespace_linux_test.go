@@ -32,7 +32,7 @@ func TestIntegrationNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := net.DialTimeout("tcp", l.Addr().String(), time.Second)
+	c, err := net.DialTimeout("tcp", l.Addr().String(), 10*time.Second)
 	if err != nil {
 		t.Fatalf("lo does not work: %v", err)
 	}

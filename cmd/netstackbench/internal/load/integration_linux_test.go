@@ -27,8 +27,8 @@ func TestIntegrationLoads(t *testing.T) {
 	case <-ready:
 	case err := <-failed:
 		t.Fatal(err)
-	case <-time.After(5 * time.Second):
-		t.Fatal("the host is not up after 5s")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the host is not up after 30s")
 	}
 	host := addresses[0].Addr()
 	to := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(host, port) }
