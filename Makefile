@@ -19,6 +19,9 @@ SOAKFLAGS ?=
 # More flags for `make conform`: CONFORMFLAGS='-only ^tcp -junit FILE'.
 CONFORMFLAGS ?=
 
+# Flags for `make torture`: TORTUREFLAGS='-packets 1000000 -seed 7'.
+TORTUREFLAGS ?=
+
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
 # Builds need no C compiler, at build time or at run time, and hold nothing of where or
 # when they were made.
@@ -70,7 +73,7 @@ BUILDAH := buildah --storage-driver vfs --root $(OUT)/image/storage --runroot $(
 ROOMS := ./link/... ./stack/... ./hooks/...
 OTHERS := darwin windows freebsd
 
-.PHONY: help build install uninstall deb image release demo test fuzz conform bench bench-quick race soak bench-go lint deps clean
+.PHONY: help build install uninstall deb image release demo test fuzz conform torture bench bench-quick race soak bench-go lint deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -184,6 +187,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s)
 conform: ## ask netstack, netstackd, the kernel and the reference host what the RFCs ask
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackconform
 	@bin/netstackconform $(CONFORMFLAGS)
+
+torture: ## ten million hostile packets through all of netstackd, around a fake device
+	@$(BUILD) -o bin/ ./cmd/netstackconform
+	@bin/netstackconform torture $(TORTUREFLAGS)
 
 bench: ## measure netstackd beside the kernel and netstack on other links (7 min)
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackbench

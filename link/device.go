@@ -117,6 +117,9 @@ type Device struct {
 	index  int    // interface index; 0 when the kernel is not asked (Wrap)
 	kernel []Address
 	log    logrus.FieldLogger
+	// virtio says that tun's File passes packets behind virtio-net headers, and is no
+	// TUN device to be asked whether it does.
+	virtio bool
 	// prepared says that somebody else made and configured it, and that it stays;
 	// netstack are then the other side's addresses.
 	prepared bool
@@ -140,6 +143,16 @@ func Wrap(dev tun.Device) *Device {
 		name = "tun" // only ever shown
 	}
 	return &Device{tun: dev, name: name, log: discard()}
+}
+
+// WrapVirtio is Wrap for a device that is none of the kernel's, but whose File,
+// one end of a pair of sockets, say, passes one packet at a time behind a
+// virtio-net header of 10 bytes, and agrees to everything that Linux can offload.
+// With OffloadOn or OffloadAuto packets move on that file alone.
+func WrapVirtio(dev tun.Device) *Device {
+	d := Wrap(dev)
+	d.virtio = true
+	return d
 }
 
 // Name is the name the device was opened with. It may have been renamed since,

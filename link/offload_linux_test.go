@@ -1,6 +1,7 @@
 package link_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"golang.zx2c4.com/wireguard/tun"
 
 	"netstackd/link"
+	"netstackd/link/linktest"
 )
 
 // openTUN opens a TUN device as somebody else might, with flags beside IFF_TUN,
@@ -40,6 +42,55 @@ func openTUN(t *testing.T, flags uint16, change func(fd int) error) *link.Device
 	t.Cleanup(func() { d.Close() }) //nolint:errcheck // nothing to lose
 	return d
 }
+
+// TestWrapVirtio: a device that is none of the kernel's passes super-segments, if it is
+// wrapped as one that can, and no other does.
+func TestWrapVirtio(t *testing.T) {
+	for _, can := range []bool{true, false} {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fds[1]) //nolint:errcheck // nothing to lose
+		dev, err := linktest.NewDevice(linktest.DeviceOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		on := &onFile{Device: dev, file: os.NewFile(uintptr(fds[0]), "device")}
+		defer on.file.Close() //nolint:errcheck // likewise
+		wrap := link.Wrap
+		if can {
+			wrap = link.WrapVirtio
+		}
+		e, err := link.NewEndpoint(wrap(on), link.Options{Offload: link.OffloadOn})
+		if (err == nil) != can {
+			t.Fatalf("can %v: %v", can, err)
+		}
+		if !can {
+			dev.Close() //nolint:errcheck // likewise
+			continue
+		}
+		c := newCollector()
+		e.Attach(c)
+		segment := packet4(60)
+		if _, err := unix.Write(fds[1], append(make([]byte, 10), segment...)); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.next(t); got.bytes != string(segment) || !e.Offloads() {
+			t.Errorf("delivered %x, offloads %v", got.bytes, e.Offloads())
+		}
+		e.Close()
+		e.Wait()
+	}
+}
+
+// onFile is a fake device with another file.
+type onFile struct {
+	*linktest.Device
+	file *os.File
+}
+
+func (d *onFile) File() *os.File { return d.file }
 
 // TestIntegrationOffloadRefused: each device that cannot, and why.
 func TestIntegrationOffloadRefused(t *testing.T) {

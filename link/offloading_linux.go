@@ -62,9 +62,12 @@ func startOffloading(dev *Device, c *counters, busyPoll time.Duration) (packetMo
 	if err := f.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("interrupt reads of the device: %w", err)
 	}
-	var datagrams bool
+	datagrams := dev.virtio
 	var refused error
-	if err := raw.Control(func(fd uintptr) { datagrams, refused = turnOffloadsOn(int(fd)) }); err != nil {
+	if !dev.virtio {
+		err = raw.Control(func(fd uintptr) { datagrams, refused = turnOffloadsOn(int(fd)) })
+	}
+	if err != nil {
 		return nil, fmt.Errorf("use the device's file: %w", err)
 	}
 	if refused != nil {

@@ -43,6 +43,9 @@ func main() {
 
 // run is main with its surroundings as parameters. It returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "torture" {
+		return runTorture(args[1:], stdout, stderr)
+	}
 	opts, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

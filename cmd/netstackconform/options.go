@@ -30,6 +30,7 @@ type options struct {
 }
 
 const usage = `Usage: netstackconform [flags]
+       netstackconform torture [flags]
 
 netstackconform asks hosts what the RFCs ask of hosts, through real TUN devices in
 network namespaces of its own, and prints who does otherwise.

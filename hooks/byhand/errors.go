@@ -53,7 +53,9 @@ func (h *Host) report(p *wire.Packet, m errorMessage, r rule) Prediction {
 		Expect: MustReply, Requirement: r.requirement, Reason: r.reason, RFC: r.rfc,
 		Form: ICMPError, Request: *p,
 	}
-	if h.addrs.mayDiscard(p.Src) || !quotable(p) {
+	// About what came to a broadcast address no error is sent, and some hosts know
+	// those of the 0-form (RFC 1122 §3.3.6).
+	if h.addrs.mayDiscard(p.Src) || h.addrs.oldBroadcast(p.Dst) || !quotable(p) {
 		pr.Expect, pr.Requirement = MayReply, May
 	}
 	if p.Version == 4 {
@@ -103,7 +105,7 @@ func reportsToGroups(p *wire.Packet) bool {
 			continue
 		}
 		header := p.Bytes[e.Offset : e.Offset+e.Len]
-		if at, ok := optionsPass(header); !ok && header[at]>>6 == 2 {
+		if at, ok, _ := optionsPass(header); !ok && header[at]>>6 == 2 {
 			return true
 		}
 	}

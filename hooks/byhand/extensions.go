@@ -5,35 +5,96 @@ import "netstackd/hooks/wire"
 // extensions judges the extension headers of an IPv6 packet for this host: the
 // first that forbids an answer by the upper layer says what is due instead.
 func (h *Host) extensions(p *wire.Packet) (Prediction, bool) {
+	pr, n, ok := h.extension(p)
+	if ok && pr.Expect == MustReply && !plainHeaders(p, n) {
+		// One before it may be what the packet is discarded for.
+		pr.Expect, pr.Requirement = MayReply, May
+	}
+	return pr, ok
+}
+
+// extension is extensions, and says which header it is, from 0.
+func (h *Host) extension(p *wire.Packet) (pr Prediction, n int, ok bool) {
 	for i, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+		if unspoken(e.Protocol) {
+			return h.unspokenHeader(p, i), i, true
+		}
 		switch e.Protocol {
+		case wire.ProtocolAH:
+			// Few hosts have IPsec (RFC 8504 §13): to others this is where it ends.
+			return h.undecided(p), i, true
 		case wire.ProtocolHopByHop:
 			if i != 0 {
 				// As if the value were unknown there (RFC 8200 §4).
-				before := p.IPv6.Extensions[i-1]
-				return h.report(p, errorMessage{type6ParameterProblem, codeUnknownNextHeader, uint32(before.Offset)},
-					rule{ReasonMisplacedExtension, "RFC 8200 §4.1", Should}), true
+				return h.report(p, errorMessage{type6ParameterProblem, codeUnknownNextHeader, namedAt(p, i)},
+					rule{ReasonMisplacedExtension, "RFC 8200 §4.1", Should}), i, true
 			}
 			fallthrough
 		case wire.ProtocolDestination:
-			if at, ok := optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]); !ok {
-				return h.badOption6(p, int(e.Offset)+at), true
+			if at, ok, sound := optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]); !ok {
+				return h.badOption6(p, int(e.Offset)+at, sound), i, true
 			}
 		case wire.ProtocolRouting:
 			if p.Bytes[e.Offset+3] != 0 {
 				// Every type with segments left is unknown to this host; type 0
 				// has to be (RFC 5095 §3).
 				return h.report(p, errorMessage{type6ParameterProblem, codeErroneousField, uint32(e.Offset + 2)},
-					rule{ReasonRoutingHeader, "RFC 8200 §4.4", Must}), true
+					rule{ReasonRoutingHeader, "RFC 8200 §4.4", Must}), i, true
 			}
 		}
 	}
-	return Prediction{}, false
+	if unspoken(p.Protocol) && p.IPv6.Count < len(p.IPv6.Extensions) {
+		return h.unspokenHeader(p, p.IPv6.Count), p.IPv6.Count, true // it is not whole, which nobody looks at
+	}
+	return Prediction{}, 0, false
+}
+
+// unspoken reports whether a protocol is one whose headers have the form of an
+// extension header and which this host does not speak: Mobility (RFC 6275), HIP
+// (RFC 7401), Shim6 (RFC 5533). "A full implementation of IPv6" needs none of them
+// (RFC 8200 §4).
+func unspoken(protocol uint8) bool {
+	return protocol == wire.ProtocolMobility || protocol == wire.ProtocolHIP || protocol == wire.ProtocolShim6
+}
+
+// holdsUnspoken reports whether a chain of headers leads to one that is unspoken.
+func holdsUnspoken(p *wire.Packet) bool {
+	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+		if unspoken(e.Protocol) {
+			return true
+		}
+	}
+	return unspoken(p.Protocol)
+}
+
+// namedAt is the offset of the field that names the nth header, from 0, behind
+// IPv6's.
+func namedAt(p *wire.Packet, n int) uint32 {
+	if n == 0 {
+		return 6
+	}
+	return uint32(p.IPv6.Extensions[n-1].Offset)
+}
+
+// unspokenHeader judges a packet for its nth header, whose value is unrecognized:
+// what is behind that is not looked at.
+func (h *Host) unspokenHeader(p *wire.Packet, n int) Prediction {
+	return h.report(p, errorMessage{type6ParameterProblem, codeUnknownNextHeader, namedAt(p, n)},
+		rule{ReasonUnknownProtocol, "RFC 8200 §4", Should})
 }
 
 // badOption6 judges a packet for the unknown option at an offset of it, by the
-// two high bits of its type (RFC 8200 §4.2).
-func (h *Host) badOption6(p *wire.Packet, at int) Prediction {
+// two high bits of its type (RFC 8200 §4.2). Of one that is not sound, which runs
+// past its header, the RFC does not say whether an error is due.
+func (h *Host) badOption6(p *wire.Packet, at int, sound bool) Prediction {
+	pr := h.unknownOption6(p, at)
+	if !sound && pr.Expect == MustReply {
+		pr.Expect, pr.Requirement = MayReply, May
+	}
+	return pr
+}
+
+func (h *Host) unknownOption6(p *wire.Packet, at int) Prediction {
 	r := rule{ReasonUnknownIPv6Option, "RFC 8200 §4.2", Must}
 	switch m := (errorMessage{type6ParameterProblem, codeUnknownOption, uint32(at)}); p.Bytes[at] >> 6 {
 	case 2:
@@ -58,15 +119,16 @@ func (h *Host) badOption6(p *wire.Packet, at int) Prediction {
 // and reports whether the packet may be processed further, or where the option
 // is that forbids it. The two high bits of an unknown option's type decide (RFC
 // 8200 §4.2): 00 skips it, all others discard the packet. The options known
-// here (padding, router alert) have 00.
-func optionsPass(header []byte) (at int, ok bool) {
-	ok = true
-	walkOptions(header, func(offset int, _ []byte, sound bool) {
-		if ok && (!sound || header[offset]>>6 != 0) {
-			at, ok = offset, false
+// here (padding, router alert) have 00. sound is false if that option runs past the
+// header.
+func optionsPass(header []byte) (at int, ok, sound bool) {
+	ok, sound = true, true
+	walkOptions(header, func(offset int, _ []byte, whole bool) {
+		if ok && (!whole || header[offset]>>6 != 0) {
+			at, ok, sound = offset, false, whole
 		}
 	})
-	return at, ok
+	return at, ok, sound
 }
 
 // IPv6 option types (IANA, "Destination Options and Hop-by-Hop Options").
@@ -97,7 +159,12 @@ func walkOptions(header []byte, f func(at int, data []byte, ok bool)) {
 // host must process (RFC 8200 §4), and sound, so that an answer is due behind
 // them.
 func plainExtensions(p *wire.Packet) bool {
-	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+	return plainHeaders(p, p.IPv6.Count) && p.IPv6.Count < len(p.IPv6.Extensions)
+}
+
+// plainHeaders is that of the first n of them.
+func plainHeaders(p *wire.Packet, n int) bool {
+	for _, e := range p.IPv6.Extensions[:n] {
 		switch e.Protocol {
 		case wire.ProtocolHopByHop:
 			alerts, sound := 0, true
@@ -117,7 +184,7 @@ func plainExtensions(p *wire.Packet) bool {
 			return false
 		}
 	}
-	return p.IPv6.Count < len(p.IPv6.Extensions)
+	return true
 }
 
 // Next header values for experiments (RFC 4727 §3.3): a host may know what is
@@ -137,6 +204,9 @@ func opaque(p *wire.Packet) bool {
 	}
 	n := 0
 	for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+		if unspoken(e.Protocol) {
+			return false // it ends there
+		}
 		if e.Protocol == wire.ProtocolFragment {
 			n++
 		}

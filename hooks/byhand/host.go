@@ -109,7 +109,8 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr P
 		return pr
 	}
 	h.now = now
-	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) {
+	unspoken := p.Version == 6 && p.Problem.Reason == wire.ReasonBadExtension && holdsUnspoken(p)
+	if l := p.Problem.Layer; (l == wire.LayerIPv4 || l == wire.LayerIPv6) && !reportable(p.Problem) && !unspoken {
 		return silence(p.Problem.Reason, problemRFC(p.Problem))
 	}
 	for _, c := range checks {
@@ -302,6 +303,15 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 	}
 	for _, c := range checks {
 		if wrong(p, c) {
+			if p.Offload.Partial && (p.IPv6.Count > 0 || p.IPv4.HasOptions()) {
+				// Whoever left the sum to hardware did not leave what that expects: the
+				// hardware would spoil it, a host that finishes it in software, too, and
+				// one that takes it for a whole sum may find it right.
+				return h.undecided(p)
+			}
+			if p.Version == 4 && p.IPv4.HasOptions() && !h.plainOptions(p) {
+				return h.undecided(p) // an option may be reported, whatever the sum
+			}
 			reason, rfc := badChecksum(c.Layer)
 			if c.Layer == wire.LayerTCP {
 				return h.badSegment(p, silence(reason, rfc))
@@ -320,6 +330,14 @@ func (h *Host) whole(p *wire.Packet, checks []wire.Check) Prediction {
 		return h.solicited(p)
 	case p.Upper == "":
 		return h.unknown(p)
+	}
+	return Prediction{}
+}
+
+// undecided has no opinion of a packet, and, of a segment, a connection that there may be.
+func (h *Host) undecided(p *wire.Packet) Prediction {
+	if p.Upper == wire.LayerTCP && h.flows != nil {
+		h.flows.add(h.flows.inbound(p))
 	}
 	return Prediction{}
 }

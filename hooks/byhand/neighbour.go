@@ -62,10 +62,27 @@ func (h *Host) solicited(p *wire.Packet) Prediction {
 		Expect: MustReply, Requirement: Must, Form: Advertisement, RFC: "RFC 4861 §7.2.4",
 		Request: *p, Reply: h.advertisement(p),
 	}
-	if h.addrs.mayDiscard(p.Src) || !plainExtensions(p) {
+	if h.addrs.mayDiscard(p.Src) || !plainExtensions(p) || namesOddLink(p.Data()[neighbourLen:]) {
 		pr.Expect, pr.Requirement = MayReply, May
 	}
 	return pr
+}
+
+// namesOddLink reports whether sound options have more than one source link-layer
+// address, or one that is none of those most links have: "The content and format of this field (including
+// byte and bit ordering) is expected to be specified in specific documents that
+// describe how IPv6 operates over different link layers" (RFC 4861 §4.6.1).
+func namesOddLink(options []byte) bool {
+	n := 0
+	for o := options; len(o) > 0; o = o[8*int(o[1]):] {
+		if o[0] == optionSourceLinkLayer {
+			n++
+		}
+		if o[0] == optionSourceLinkLayer && o[1] != 1 {
+			return true
+		}
+	}
+	return n > 1
 }
 
 // validSolicitation has the checks of RFC 4861 §7.1.1. That of the length and

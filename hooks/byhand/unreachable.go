@@ -111,8 +111,16 @@ func reportable(p wire.Problem) bool {
 // badShape judges a packet for this host with a problem that is reportable.
 func (h *Host) badShape(p *wire.Packet) Prediction {
 	if p.Version == 4 {
-		return h.report(p, errorMessage{kind: type4ParameterProblem, pointer: uint32(p.Problem.Offset)},
+		pr := h.report(p, errorMessage{kind: type4ParameterProblem, pointer: uint32(p.Problem.Offset)},
 			rule{p.Problem.Reason, problemRFC(p.Problem), Should})
+		badSum := p.Protocol == wire.ProtocolICMPv4 && p.Payload > 0 && wire.Checksum(p.Data()) != 0
+		if pr.Expect == MustReply && (!h.plainOptions(p) || p.Fragment.IsFragment() || badSum) {
+			// An option before it may be reported as well; a host may put fragments
+			// together first, and look at a message's sum before it looks at the
+			// options that a reply would have.
+			pr.Expect, pr.Requirement = MayReply, May
+		}
+		return pr
 	}
 	// The fragment's length is no multiple of 8; the pointer is to where the
 	// header says how long the packet is.

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"time"
 
 	"netstackd/hooks"
@@ -95,14 +96,37 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 		if r.begun {
 			twin.begun, twin.untaken = true, r.untaken
 		}
+		if r.due.expect == byhand.MayReply || e.Result != trace.Match && !bytes.Equal(r.due.reply, twin.due.reply) {
+			c.pending.relax(twin)
+		}
 	}
 	c.cfg.Tracer.Packet(seen)
-	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form)
+	doubt := r.due.doubt || e.Result == trace.Unexpected && c.mayHold(reply, form) ||
+		r.due.expect == byhand.MayReply && c.another(e.Diffs, reply, quote)
 	if doubt && e.Result != trace.Match {
 		c.counts.Unjudged++
 		return
 	}
 	c.report(e)
+}
+
+// another reports whether a reply is another one than that which the hand would
+// allow: where it may come, and need not, for the packet is odd, an error about it
+// may come instead, or about another part of it, unless none may be sent at all.
+func (c *Comparer) another(diffs []trace.Diff, reply, quote *wire.Packet) bool {
+	if quote == nil || c.cfg.Host.Unreportable(quote, reply.ICMP.Type, reply.ICMP.Code) != "" {
+		return false
+	}
+	for _, d := range diffs {
+		switch d.Field {
+		case "message", "type", "code", "pointer", "quote length":
+		default:
+			if d.Class == trace.Must {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // joinMends returns the mends of a request and of its reply.

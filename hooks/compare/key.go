@@ -88,12 +88,13 @@ func asked(form byhand.Form, whole *wire.Packet, expected []byte, seed maphash.S
 // head is what an error has to quote at least (RFC 1122 §3.2.2).
 func head(p *wire.Packet) []byte { return p.Bytes[:min(len(p.Bytes), p.Payload+8)] }
 
-// firstWord is that of what the IP headers carry, if there is so much.
+// firstWord is that of what the IP headers carry, if there is so much, or else what
+// the header says of its packet's length.
 func firstWord(p *wire.Packet) uint32 {
 	if d := p.Data(); len(d) >= 4 {
 		return binary.BigEndian.Uint32(d)
 	}
-	return 0
+	return uint32(p.IPv4.TotalLen + p.IPv6.PayloadLen)
 }
 
 // quoted decodes what an error quotes, as far as that is there.

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"hash/maphash"
 	"time"
 
@@ -137,11 +138,15 @@ func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
 		k.peer = reply.FinalDst()
 		return p.find(k)
 	case byhand.ICMPError:
-		if r := p.find(asked(form, quote, nil, p.seed)); r != nil {
-			return r
+		k := asked(form, quote, nil, p.seed)
+		r := p.find(k)
+		if isEcho(quote) && (r == nil || r.data.sum != k.sum) {
+			if echo := p.find(asked(byhand.EchoReply, quote, nil, p.seed)); echo != nil {
+				return echo
+			}
 		}
-		if isEcho(quote) {
-			return p.find(asked(byhand.EchoReply, quote, nil, p.seed))
+		if r != nil {
+			return p.quotedBy(reply, r)
 		}
 	case byhand.Reset, byhand.SynAck:
 		return p.findSegment(segment(form, reply))
@@ -149,6 +154,48 @@ func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
 		return p.find(dataKey{key: key{form: form, peer: reply.Dst, local: byhand.NeighbourTarget(reply)}})
 	}
 	return nil
+}
+
+// mostAlike is how many requests with the same key are looked through for the one
+// that is quoted: more than a super-datagram makes.
+const mostAlike = 256
+
+// quotedBy returns of requests with one key, of which r is the first choice, the one
+// that an error quotes the data of, too, or whose IPv4 length and identification it
+// quotes, or else r: while errors are limited the oldest need not be the one that is
+// reported.
+func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
+	data := reply.Data()[8:]
+	if isQuoted(data, r) {
+		return r
+	}
+	like := r
+	for n, at := 0, p.byKey[r.data.key].first; at != nil && n < mostAlike; n, at = n+1, at.in[byKey].next {
+		if isQuoted(data, at) {
+			return at
+		}
+		if b := quoteOf(at); like == r && reply.Version == 4 && len(b) >= 8 && len(data) >= 8 && bytes.Equal(b[2:8], data[2:8]) {
+			like = at
+		}
+	}
+	return like
+}
+
+// isQuoted reports whether an error quotes the data that the error due to a request
+// does, as far as both go.
+func isQuoted(data []byte, r *request) bool {
+	b := quoteOf(r)
+	n := min(len(b), len(data))
+	return n > 0 && bytes.Equal(b[:n], data[:n])
+}
+
+// quoteOf returns what the error that is due to a request quotes, if one is.
+func quoteOf(r *request) []byte {
+	var hand wire.Packet
+	if r.due.form != byhand.ICMPError || !hand.Decode(r.due.reply) || len(hand.Data()) < 8 {
+		return nil
+	}
+	return hand.Data()[8:]
 }
 
 // find returns the open request of a key: one with the same sum if there is
@@ -192,6 +239,14 @@ func (p *pending) newest(k dataKey) *request {
 		return q.last
 	}
 	return nil
+}
+
+// relax has a reply to a request be allowed that was due.
+func (p *pending) relax(r *request) {
+	if r.due.expect == byhand.MustReply {
+		r.due.expect, r.due.requirement = byhand.MayReply, byhand.May
+		p.due--
+	}
 }
 
 // settle takes a request out.

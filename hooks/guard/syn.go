@@ -7,8 +7,12 @@ import (
 	"netstackd/hooks/wire"
 )
 
-// mendSyn mends a segment with SYN.
+// mendSyn mends a segment with SYN. Behind extension headers it may not be what
+// netstack answers: an error about one of them would quote what was mended.
 func (g *Guard) mendSyn(p *hooks.Packet) {
+	if p.IPv6.Count > 0 {
+		return
+	}
 	switch flags := p.TCP.Flags; {
 	case flags&wire.TCPRst != 0:
 		if g.mends.has(mendResetWithSyn) {

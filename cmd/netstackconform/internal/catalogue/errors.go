@@ -1,8 +1,12 @@
 package catalogue
 
 import (
+	"bytes"
+	"fmt"
+
 	"netstackd/cmd/netstackconform/internal/suite"
 	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/wire"
 )
 
 // unknownProtocol is one that no host here speaks (IANA: for experiments are 253
@@ -99,6 +103,23 @@ func icmpErrors() []suite.Case {
 			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
 			Steps: ask(one(func(x *suite.Exchange) []byte { return x.UDP6(suite.ClosedPort, 1400) }),
 				suite.Reply(suite.Error(suite.Unreachable6, 4))),
+		},
+		{
+			// "Every ICMPv6 error message (type < 128) MUST include as much of the IPv6
+			// offending (invoking) packet ... as possible": what came behind that, by
+			// its own length, is not of it.
+			ID: "error6-quotes-trailing", Title: "an error quotes no more than the packet, over IPv6",
+			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
+			Place: "network/ipv6/icmp.go returnError",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				x.Request = x.Ping6(byhandtest.IPv6{Extensions: []byhandtest.Extension{destination(0x9e)}}, 16)
+				return append(bytes.Clone(x.Request), 1, 2, 3)
+			}), suite.Reply(suite.Error(suite.BadParameter6, 2), suite.That("no more quoted than the packet", func(x *suite.Exchange, p *wire.Packet) string {
+				if n := len(p.Data()) - 8; n > len(x.Request) {
+					return fmt.Sprintf("it quotes %d bytes of a packet of %d", n, len(x.Request))
+				}
+				return ""
+			}))),
 		},
 		{
 			ID: "error6-about-multicast", Title: "no error about a multicast, over IPv6",

@@ -37,6 +37,17 @@ func ipv6() []suite.Case {
 			}), pong()),
 		},
 		{
+			// "Payload Length: Length of the IPv6 payload, i.e., the rest of the packet
+			// following this IPv6 header, in octets. (Note that any extension headers
+			// present are considered part of the payload)".
+			ID: "v6-trailing-bytes-extension", Title: "bytes behind the payload length are ignored behind extension headers, too",
+			Requirement: suite.Must, RFC: "RFC 8200 §3",
+			Place: "network/ipv6/icmp.go handleICMP",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				return append(x.Ping6(byhandtest.IPv6{Extensions: []byhandtest.Extension{destination(0x1e)}}, 16), 1, 2, 3)
+			}), pong()),
+		},
+		{
 			// "00 - skip over this option and continue processing the header."
 			ID: "v6-option-skip", Title: "an unknown option of type 00xxxxxx is skipped",
 			Requirement: suite.Must, RFC: "RFC 8200 §4.2",

@@ -62,6 +62,16 @@ func neighbourChecks() []suite.Case {
 				suite.Reply(suite.Advertisement(""))),
 		},
 		{
+			// "The contents of any defined options that are not specified to be used
+			// with Neighbor Solicitation messages MUST be ignored and the packet
+			// processed as normal."
+			ID: "solicitation-option-other", Title: "the contents of another message's option in a solicitation are ignored",
+			Requirement: suite.Must, RFC: "RFC 4861 §7.1.1",
+			Place: "header/ndp_options.go Next",
+			Steps: ask(solicit(byhandtest.Neighbour{Target: suite.Host6, Options: []byte{3, 1, 0, 0, 0, 0, 0, 0}}),
+				suite.Reply(suite.Advertisement(""))),
+		},
+		{
 			// "If ... the Target Link-Layer Address option is not included, the
 			// Override flag SHOULD be set to zero. Otherwise, the Override flag
 			// SHOULD be set to one."

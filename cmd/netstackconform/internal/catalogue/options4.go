@@ -175,5 +175,15 @@ func options4() []suite.Case {
 				return byhandtest.Fragment(h, byhandtest.Data(16), uint32(x.ID), 64, false)
 			}), suite.Silence()),
 		},
+		{
+			// The same of another protocol than ICMP, of which fragments have no type.
+			ID: "option-bad-late-datagram", Title: "nor in a later fragment of a UDP datagram",
+			Requirement: suite.Must, RFC: "RFC 1122 §3.2.2",
+			Place: "network/ipv4/icmp.go returnError",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				h := x.V4(byhandtest.IPv4{Protocol: wire.ProtocolUDP, Options: []byte{0x5e, 0, 0, 0}}).Packet(nil)
+				return byhandtest.Fragment(h, byhandtest.Data(16), uint32(x.ID), 64, false)
+			}), suite.Silence()),
+		},
 	}
 }

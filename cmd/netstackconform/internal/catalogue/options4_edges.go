@@ -55,6 +55,14 @@ func options4Edges() []suite.Case {
 			Steps: ask(withOptions(row([]byte{68, 8, 9, 0xf0}, other)...), discarded),
 		},
 		{
+			// Four types are there for experiments (RFC 4727 §3.2), of no length in
+			// particular: to who takes no part in one they are unknown.
+			ID: "option-experiment", Title: "an option of an experiment is ignored, however long it is",
+			Requirement: suite.Must, RFC: "RFC 1122 §3.2.1.8",
+			Place: "header/ipv4.go Next",
+			Steps: ask(withOptions(30, 3, 0xaa, 1), pong()),
+		},
+		{
 			// "The end of option list ... is used at the end of all options":
 			// what follows are none.
 			ID: "option-after-end", Title: "what stands behind the end of the list is no option",

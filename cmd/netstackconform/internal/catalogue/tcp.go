@@ -115,6 +115,18 @@ func tcp() []suite.Case {
 			Steps: ask(segment4(to(open, syn|ack|rst, isn, 777)), suite.Silence()),
 		},
 		{
+			// "An incoming SYN with an invalid source address must be ignored either
+			// by TCP or by the IP layer (see Section 3.2.1.3 of [19])."
+			ID: "tcp-source-this-network", Title: "a SYN from 0.1.2.3 is ignored",
+			Requirement: suite.Must, RFC: "RFC 9293 §3.9.2.3",
+			Place: "network/ipv4/ipv4.go handleValidatedPacket",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				s := to(closed, syn, isn, 0)
+				s.SrcPort = x.Port
+				return s.Packet("0.1.2.3", suite.Host4)
+			}), suite.Silence()),
+		},
+		{
 			// Nothing in LISTEN looks at FIN before SYN; what else a SYN brings is
 			// to be queued for later. Whether the FIN counts at once is left open.
 			ID: "tcp-listen-syn-fin", Title: "SYN, FIN to an open port is a SYN",

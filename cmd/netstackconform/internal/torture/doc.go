@@ -1,0 +1,18 @@
+// Package torture sends netstackd's inbound way what package hostile makes, and
+// holds what becomes of it against what has to: nothing panics or hangs, memory
+// and goroutines stay flat, each packet has one fate, and netstack does nothing
+// otherwise than the reference host says but what the catalogue lists.
+//
+// # Tour
+//
+//   - run_linux.go: [Run], one way from beginning to end, and the samples of memory.
+//   - path_linux.go: [Path], the whole way in one process around a fake device
+//     (device_linux.go): link, hooks with their comparison, netstack with its
+//     services, and back.
+//   - feed_linux.go: a generator's packets go in, at their pace, and pings between
+//     them that have to be answered.
+//   - judge.go: each comparison that is no match is listed, or a finding.
+//     listed.go: the list, each entry of which names a case of the catalogue.
+//   - outcome.go: what a run came to, and whether that is well. report.go: all runs,
+//     in words and as JSON.
+package torture

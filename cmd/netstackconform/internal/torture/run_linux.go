@@ -1,0 +1,153 @@
+package torture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/hooks/guard"
+)
+
+// A Config says what to run.
+type Config struct {
+	// Seed makes the packets what they are; Part tells those of one run from those of
+	// another with the same seed.
+	Seed uint64 `json:"seed"`
+	Part uint64 `json:"part"`
+	// Packets are how many are sent, and Time how long at most, if it is not 0.
+	Packets uint64        `json:"packets"`
+	Time    time.Duration `json:"time"`
+	// Guard is the guard's mode.
+	Guard   string `json:"guard"`
+	Offload bool   `json:"offload"`
+	// Watch says that memory and goroutines are to be watched, of which nobody else
+	// in the process may need more or less meanwhile.
+	Watch bool `json:"watch"`
+}
+
+// Name says which way it is.
+func (c *Config) Name() string {
+	offload := "off"
+	if c.Offload {
+		offload = "on"
+	}
+	return fmt.Sprintf("-guard %s -offload %s", c.Guard, offload)
+}
+
+// outcome begins that of a run.
+func (c *Config) outcome() *Outcome {
+	return &Outcome{Name: c.Name(), Seed: c.Seed, Part: c.Part, Kinds: map[string]uint64{}}
+}
+
+// goneWithin is how long what a host held may take to be gone when it is closed.
+const goneWithin = 5 * time.Second
+
+// Run sends packets through a path in this process. The outcome is there with an
+// error, too.
+func Run(ctx context.Context, c Config, log logrus.FieldLogger) (*Outcome, error) {
+	o := c.outcome()
+	mode, err := guard.ParseMode(c.Guard)
+	if err != nil {
+		return o, err
+	}
+	var sample func() (Sample, error)
+	if c.Watch {
+		sample = ownSample
+		first, err := sample()
+		if err != nil {
+			return o, err
+		}
+		o.Samples = append(o.Samples, first)
+	}
+	judge := NewJudge()
+	path, err := NewPath(mode, c.Offload, judge, log)
+	if err != nil {
+		return o, err
+	}
+	f := newFeed(path.device.send)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for buf := make([]byte, 1<<17); ; {
+			b, err := path.device.receive(buf)
+			if err != nil {
+				return // the device is closed
+			}
+			f.heard(b)
+		}
+	})
+	err = errors.Join(f.feed(ctx, c, o, sample), path.Close())
+	reader.Wait()
+	err = errors.Join(err, path.device.free())
+	o.Counts = path.counts()
+	judge.tell(o)
+	o.settle()
+	o.accountFor()
+	if c.Watch {
+		path, f = nil, nil // so that what they hold is gone
+		o.After = gone(o.Samples[0].Goroutines)
+		o.flat()
+	}
+	return o, err
+}
+
+// accountFor wants each packet sent to have come out of the link, or to be counted
+// there.
+func (o *Outcome) accountFor() {
+	c := &o.Counts
+	if c.In != c.LinkIn {
+		o.wrong("the link handed %d packets on, the hooks saw %d", c.LinkIn, c.In)
+	}
+	arrived, sent := c.In, o.Sent+o.Pings
+	for _, reason := range []string{"link-empty", "link-malformed", "link-unknown-segmentation", "link-detached", "link-read-error"} {
+		arrived += c.Link[reason]
+	}
+	// Of a super-datagram the link makes as many as it holds.
+	if arrived < sent || o.Supers == 0 && arrived != sent {
+		o.wrong("%d packets sent, %d accounted for", sent, arrived)
+	}
+}
+
+// gone waits until the goroutines are as few as before, and looks.
+func gone(goroutines int) (s Sample) {
+	for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < goneWithin; {
+		time.Sleep(10 * time.Millisecond)
+	}
+	debug.FreeOSMemory()
+	s, _ = ownSample()
+	return s
+}
+
+// ownSample is of this process.
+func ownSample() (Sample, error) {
+	runtime.GC()
+	read := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(read)
+	s := Sample{Heap: read[0].Value.Uint64(), Goroutines: runtime.NumGoroutine()}
+	var err error
+	s.Resident, err = resident("/proc/self/status")
+	return s, err
+}
+
+// resident reads what memory a process has, in bytes.
+func resident(status string) (uint64, error) {
+	b, err := os.ReadFile(status)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var kib uint64
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kib); err == nil {
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("%s has no VmRSS", status)
+}

@@ -1,0 +1,91 @@
+package torture
+
+import (
+	"fmt"
+	"testing"
+
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"netstackd/cmd/netstackconform/internal/catalogue"
+)
+
+// TestShort is the short form: a few thousand packets each way, always the same.
+func TestShort(t *testing.T) {
+	for i, guard := range []string{"on", "strict"} {
+		for j, offload := range []bool{true, false} {
+			c := Config{Seed: 1, Part: uint64(2*i + j), Packets: 8_000, Guard: guard, Offload: offload}
+			t.Run(c.Name(), func(t *testing.T) {
+				log, _ := logtest.NewNullLogger()
+				o, err := Run(t.Context(), c, log)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, wrong := range o.Wrong {
+					t.Error(wrong)
+				}
+				for _, f := range o.Findings {
+					t.Errorf("no case lists %d differences: %s: %s\nasked  %s\nsaid   %s\nby hand %s", f.Count, f.Name, f.Detail, f.Request, f.Reply, f.Hand)
+				}
+				if m := o.Counts.Compare.Match; m < o.Sent/10 {
+					t.Errorf("%d matches of %d packets: little was compared", m, o.Sent)
+				}
+				if len(o.Listed) < 5 || len(o.Kinds) < 12 {
+					t.Errorf("only %v of %v", o.Listed, o.Kinds)
+				}
+			})
+		}
+	}
+}
+
+// TestListed: each difference that is put up with is one that a case of the catalogue
+// shows, at which netstack is known to deviate.
+func TestListed(t *testing.T) {
+	places := map[string]string{}
+	for _, c := range catalogue.All() {
+		places[c.ID] = c.Place
+	}
+	seen := map[string]bool{}
+	for _, l := range List() {
+		if place, ok := places[l.Case]; !ok || place == "" {
+			t.Errorf("%s: there is no such case, or netstack passes it", l.Case)
+		}
+		if seen[l.Case] {
+			t.Errorf("%s: twice", l.Case)
+		}
+		seen[l.Case] = true
+	}
+	// A difference that says nothing of itself is nobody's.
+	if c := listedBy(&Difference{}); c != "" {
+		t.Errorf("nothing is listed by %s", c)
+	}
+}
+
+// TestSettle: what does not add up is told.
+func TestSettle(t *testing.T) {
+	right := func() *Outcome {
+		return &Outcome{Sent: 9, Pings: 1, Counts: Counts{
+			In: 10, Out: 2, LinkIn: 10, Fates: map[string]uint64{"delivered": 6, "dropped": 3, "guarded": 1}, FatesOut: map[string]uint64{"sent": 2},
+			Drops: map[string]uint64{"bad-option": 3, "guard-reply-too-long": 1}, Kept: 1, Netstack: 9,
+		}}
+	}
+	for i, change := range []func(o *Outcome){
+		func(o *Outcome) {},
+		func(o *Outcome) { o.Counts.Fates["delivered"]++ },
+		func(o *Outcome) { o.Counts.FatesOut["sent"] = 1 },
+		func(o *Outcome) { o.Counts.Drops["bad-option"]-- },
+		func(o *Outcome) { o.Counts.Netstack-- },
+		func(o *Outcome) { o.Counts.LinkIn++ },
+		func(o *Outcome) { o.Sent++ },
+		func(o *Outcome) { o.Samples, o.After = []Sample{{Goroutines: 10}}, Sample{Goroutines: 20} },
+		func(o *Outcome) { o.Samples, o.After = []Sample{{Heap: 1 << 20}}, Sample{Heap: 1 << 30} },
+	} {
+		o := right()
+		change(o)
+		o.settle()
+		o.accountFor()
+		o.flat()
+		if o.OK() != (i == 0) || len(o.Wrong) > 1 {
+			t.Errorf("change %d: %q", i, fmt.Sprint(o.Wrong))
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"netstackd/cmd/netstackconform/internal/torture"
+	"netstackd/stack"
+)
+
+const tortureUsage = `Usage: netstackconform torture [flags]
+
+netstackconform torture sends hostile packets through the whole way of netstackd
+around a fake device, link, hooks, netstack and back, with its guard on and strict,
+with and without offload, each in a process of its own. Nothing may panic or hang,
+memory and goroutines stay flat, every packet has one fate, and netstack does
+nothing otherwise than the reference host says but what a conformance case lists.
+
+  -packets N      how many, over all four ways (default 10000000)
+  -seed N         which; the same seed makes the same packets (default any, printed)
+  -time DURATION  how long a way may take at most; 0 is no bound (default 10m)
+  -guard LIST     on, strict, off (default on,strict); without its guard a netstack dies
+  -json FILE      write everything to a file
+
+Exit status: 0 when all is well; 1 when something was found, or the run failed; 2
+for wrong usage.
+`
+
+// tortureOptions is what the command line of torture sets.
+type tortureOptions struct {
+	packets, seed uint64
+	time          time.Duration
+	guards        []string
+	json          string
+	// way is not nil in the process of one way.
+	way *torture.Config
+}
+
+func parseTorture(args []string) (*tortureOptions, error) {
+	o := &tortureOptions{}
+	var guards, way string
+	flags := flag.NewFlagSet("netstackconform torture", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Uint64Var(&o.packets, "packets", 10_000_000, "")
+	flags.Uint64Var(&o.seed, "seed", rand.Uint64()>>32, "")
+	flags.DurationVar(&o.time, "time", 10*time.Minute, "")
+	flags.StringVar(&guards, "guard", "on,strict", "")
+	flags.StringVar(&o.json, "json", "", "")
+	flags.StringVar(&way, "way", "", "") // what the command gives its own processes
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: see torture -help", err)
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q: there are only flags, see torture -help", flags.Arg(0))
+	case o.packets == 0 || o.time < 0:
+		return nil, errors.New("-packets expects one or more, -time none or more")
+	}
+	for word := range strings.SplitSeq(guards, ",") {
+		if word != "on" && word != "strict" && word != "off" {
+			return nil, fmt.Errorf("-guard %q: expected on, strict or off", word)
+		}
+		o.guards = append(o.guards, word)
+	}
+	if way != "" {
+		o.way = &torture.Config{}
+		if err := json.Unmarshal([]byte(way), o.way); err != nil {
+			return nil, fmt.Errorf("-way: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// runTorture is run for the subcommand.
+func runTorture(args []string, stdout, stderr io.Writer) int {
+	o, err := parseTorture(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, tortureUsage)
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "netstackconform: %v\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if o.way != nil {
+		err = oneWay(ctx, *o.way, stdout)
+	} else {
+		err = allWays(ctx, o, stdout, stderr)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "netstackconform: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// oneWay runs one way in this process, and writes what it came to as JSON.
+func oneWay(ctx context.Context, c torture.Config, stdout io.Writer) error {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	stack.SetProcessLog(log)
+	outcome, err := torture.Run(ctx, c, log)
+	if err != nil {
+		outcome.Wrong = append(outcome.Wrong, err.Error())
+	}
+	return json.NewEncoder(stdout).Encode(outcome)
+}
+
+// allWays runs all ways, one after the other.
+func allWays(ctx context.Context, o *tortureOptions, stdout, stderr io.Writer) error {
+	var ways []torture.Config
+	for _, guard := range o.guards {
+		for _, offload := range []bool{true, false} {
+			ways = append(ways, torture.Config{Seed: o.seed, Part: uint64(len(ways)), Time: o.time, Guard: guard, Offload: offload, Watch: true})
+		}
+	}
+	r := &torture.Report{Seed: o.seed}
+	fmt.Fprintf(stderr, "%d packets, seed %d\n", o.packets, o.seed)
+	for i := range ways {
+		ways[i].Packets = o.packets / uint64(len(ways))
+		if i == 0 {
+			ways[i].Packets += o.packets % uint64(len(ways))
+		}
+		fmt.Fprintf(stderr, "%d packets through %s\n", ways[i].Packets, ways[i].Name())
+		outcome, err := process(ctx, ways[i])
+		if err != nil {
+			return err
+		}
+		r.Ways = append(r.Ways, outcome)
+	}
+	err := errors.Join(r.WriteText(stdout), toFile(o.json, r.WriteJSON))
+	if n := r.Unwell(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("torture: not well on %d of %d ways, with seed %d", n, len(r.Ways), o.seed))
+	}
+	return err
+}
+
+// process runs a way in a process of its own: one that netstack's death ends is told
+// of.
+func process(ctx context.Context, c torture.Config) (*torture.Outcome, error) {
+	way, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, "torture", "-way", string(way))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return torture.Dead(c, err, errs.String()), nil
+	}
+	o := &torture.Outcome{}
+	if err := json.Unmarshal(out.Bytes(), o); err != nil {
+		return nil, fmt.Errorf("read what came of %s: %w", c.Name(), err)
+	}
+	return o, nil
+}
