@@ -153,6 +153,9 @@ func allWays(ctx context.Context, o *tortureOptions, stdout, stderr io.Writer) e
 	return err
 }
 
+// endPatience is how long a way may take to end once its time is over.
+const endPatience = 3 * time.Minute
+
 // process runs a way in a process of its own: one that netstack's death ends is told
 // of.
 func process(ctx context.Context, c torture.Config) (*torture.Outcome, error) {
@@ -164,9 +167,20 @@ func process(ctx context.Context, c torture.Config) (*torture.Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self, "torture", "-way", string(way))
+	bounded, cancel := context.WithCancel(ctx)
+	if c.Time > 0 {
+		bounded, cancel = context.WithTimeout(ctx, c.Time+endPatience)
+	}
+	defer cancel()
+	cmd := exec.CommandContext(bounded, self, "torture", "-way", string(way))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Cancel = func() error {
+		if ctx.Err() != nil {
+			return cmd.Process.Signal(os.Interrupt)
+		}
+		return cmd.Process.Signal(syscall.SIGQUIT) // it hangs, and tells where
+	}
+	cmd.WaitDelay = 10 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -155,7 +155,7 @@ func (h *Host) resetSegment(p *wire.Packet) []byte {
 // segmentLen is SEG.LEN: the data, and one each for SYN and FIN (RFC 9293
 // §3.4).
 func segmentLen(p *wire.Packet) uint32 {
-	n := uint32(len(p.Data()) - p.TCP.DataOffset)
+	n := uint32(p.DataLen() - p.TCP.DataOffset)
 	for _, f := range [...]uint16{wire.TCPSyn, wire.TCPFin} {
 		if p.TCP.Flags&f != 0 {
 			n++

@@ -74,3 +74,40 @@ func TestQuoted(t *testing.T) {
 		t.Fatalf("reply %x", reply)
 	}
 }
+
+// TestQuotedOther: an error about a packet that nobody has seen, like one that was seen
+// but for its length, is not taken for the error about that one.
+func TestQuotedOther(t *testing.T) {
+	b := newServingBench()
+	hand := byhand.NewHost(byhand.Config{Addresses: addrs, UDPPorts: []uint16{}})
+	datagram := func(n int) []byte { return bt.UDP{SrcPort: 4000, DstPort: 81, Data: bt.Data(n)}.Packet(peer6, host6) }
+	b.in(datagram(40))
+	var p hooks.Packet
+	p.Set(hooks.Inbound, datagram(48), b.now)
+	b.out(hand.Inbound(&p.Packet, p.Checks(), b.now).Reply)
+	b.pass()
+	if diff := cmp.Diff(compare.Counts{Missing: 1, Unjudged: 1}, b.comparer.Counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+// TestTwinKeptBack: of two datagrams alike the error about the first is kept back, that
+// about the second comes. What has kept the first back still excuses it.
+func TestTwinKeptBack(t *testing.T) {
+	b := newBench()
+	limited := uint64(0)
+	b.comparer = compare.New(compare.Config{
+		Host:   byhand.NewHost(byhand.Config{Addresses: addrs, UDPPorts: []uint16{}}),
+		Ledger: b.ledger, Tracer: b.rec, Responder: "netstack", Now: b.clock, RateLimited: func() uint64 { return limited },
+	})
+	hand := byhand.NewHost(byhand.Config{Addresses: addrs, UDPPorts: []uint16{}})
+	request := bt.UDP{SrcPort: 4000, DstPort: 81, Data: bt.Data(8)}.Packet(peer6, host6)
+	b.in(request)
+	limited++
+	p := b.in(request)
+	b.out(hand.Inbound(&p.Packet, p.Checks(), b.now).Reply)
+	b.pass()
+	if diff := cmp.Diff(compare.Counts{Match: 1}, b.comparer.Counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}

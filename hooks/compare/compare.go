@@ -244,6 +244,9 @@ func (c *Comparer) Inbound(p *hooks.Packet) {
 		c.remember(p)
 		return
 	}
+	if p.IPv4.HasOptions() || p.IPv6.Count > 0 {
+		p.All() // an error may be due, which quotes more than the headers
+	}
 	seen := c.sight(p)
 	if p.Stopped() {
 		c.cfg.Tracer.Packet(seen)

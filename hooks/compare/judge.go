@@ -91,8 +91,9 @@ func (c *Comparer) judge(p *hooks.Packet, seen *trace.Packet, reply *wire.Packet
 	c.settle(r, fate, reason)
 	if twin := c.pending.newest(r.data); twin != nil {
 		// Nobody can say which of two alike was answered: what may have kept the
-		// reply to this one back excuses that it is missing to the other.
-		twin.excuses = r.excuses
+		// reply to this one back excuses that it is missing to the other, and what came
+		// before this one may have kept that to the other back.
+		twin.excuses = min(twin.excuses, r.excuses)
 		if r.begun {
 			twin.begun, twin.untaken = true, r.untaken
 		}

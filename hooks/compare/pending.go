@@ -161,24 +161,44 @@ func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
 const mostAlike = 256
 
 // quotedBy returns of requests with one key, of which r is the first choice, the one
-// that an error quotes the data of, too, or whose IPv4 length and identification it
-// quotes, or else r: while errors are limited the oldest need not be the one that is
-// reported.
+// that an error quotes the data of, too, or the lengths of, or else r over IPv4, of
+// whose header netstack may quote another form than came: while errors are limited the
+// oldest need not be the one that is reported. Over IPv6 it may be none.
 func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 	data := reply.Data()[8:]
 	if isQuoted(data, r) {
 		return r
 	}
-	like := r
+	var like *request
+	if isLike(data, r) {
+		like = r
+	}
 	for n, at := 0, p.byKey[r.data.key].first; at != nil && n < mostAlike; n, at = n+1, at.in[byKey].next {
 		if isQuoted(data, at) {
 			return at
 		}
-		if b := quoteOf(at); like == r && reply.Version == 4 && len(b) >= 8 && len(data) >= 8 && bytes.Equal(b[2:8], data[2:8]) {
+		if like == nil && isLike(data, at) {
 			like = at
 		}
 	}
+	if like == nil && reply.Version == 4 {
+		return r
+	}
 	return like
+}
+
+// isLike reports whether what an error quotes has, as the packet of a request, this
+// length, identification and place over IPv4, or this length, next header and hop
+// limit over IPv6, where fragments have others than their datagram.
+func isLike(data []byte, r *request) bool {
+	b := quoteOf(r)
+	if len(b) < 8 || len(data) < 8 {
+		return false
+	}
+	if b[0]>>4 == 6 {
+		return r.freedoms.AnyQuote || bytes.Equal(b[4:8], data[4:8])
+	}
+	return bytes.Equal(b[2:8], data[2:8])
 }
 
 // isQuoted reports whether an error quotes the data that the error due to a request

@@ -44,7 +44,8 @@ func newDevice(mtu int, header bool) (*device, error) {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bufferLen)
 		}
 	}
-	if err := unix.SetNonblock(fds[0], true); err != nil {
+	limit := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := errors.Join(unix.SetNonblock(fds[0], true), unix.SetsockoptTimeval(fds[1], unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)); err != nil {
 		return nil, errors.Join(fmt.Errorf("make device: %w", err), unix.Close(fds[0]), unix.Close(fds[1]))
 	}
 	return &device{
@@ -60,8 +61,11 @@ func (d *device) send(p *hostile.Packet) error {
 	}
 	frame = append(frame, p.Bytes...)
 	for {
-		err := unix.Sendto(d.far, frame, unix.MSG_NOSIGNAL, nil)
-		if !errors.Is(err, unix.EINTR) {
+		switch err := unix.Sendto(d.far, frame, unix.MSG_NOSIGNAL, nil); {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return fmt.Errorf("the link has taken nothing for %v", patience)
+		default:
 			return err
 		}
 	}

@@ -13,6 +13,7 @@
 //     them that have to be answered.
 //   - judge.go: each comparison that is no match is listed, or a finding.
 //     listed.go: the list, each entry of which names a case of the catalogue.
+//     ignored.go: solicitations that others are taken for.
 //   - outcome.go: what a run came to, and whether that is well. report.go: all runs,
 //     in words and as JSON.
 package torture

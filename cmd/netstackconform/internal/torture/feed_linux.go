@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -20,8 +19,9 @@ const (
 	// memory are taken in a run.
 	stretch = 5_000
 	samples = 20
-	// pingPatience is how long a ping may take until something hangs.
-	pingPatience = 30 * time.Second
+	// patience is how long a ping may take, or a packet wait for room, until something
+	// hangs.
+	patience = 30 * time.Second
 	// openPatience is how long a SYN-ACK is waited for: where there is no room for
 	// a connection none comes.
 	openPatience = 100 * time.Millisecond
@@ -81,7 +81,7 @@ func (f *feed) feed(ctx context.Context, c Config, o *Outcome, sample func() (Sa
 	g := hostile.New(hostile.Config{
 		Seed: c.Seed, Part: c.Part, Host4: suite.Prefix4.Addr(), Host6: suite.Prefix6.Addr(), Open: open,
 	})
-	if err := f.look(o, sample); err != nil {
+	if err := f.look(ctx, o, sample); err != nil {
 		return err
 	}
 	every := max(c.Packets/samples, 1)
@@ -101,11 +101,11 @@ func (f *feed) feed(ctx context.Context, c Config, o *Outcome, sample func() (Sa
 		}
 		switch {
 		case o.Sent/every > looked/every:
-			if err := f.look(o, sample); err != nil {
+			if err := f.look(ctx, o, sample); err != nil {
 				return err
 			}
 		case o.Sent/stretch > looked/stretch:
-			if err := f.look(o, nil); err != nil {
+			if err := f.look(ctx, o, nil); err != nil {
 				return err
 			}
 		default:
@@ -113,13 +113,16 @@ func (f *feed) feed(ctx context.Context, c Config, o *Outcome, sample func() (Sa
 		}
 		looked = o.Sent
 	}
-	return errors.Join(ctx.Err(), f.look(o, nil))
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return f.look(ctx, o, nil)
 }
 
 // look pings, which shows that all that was sent has been taken, and takes a sample.
-func (f *feed) look(o *Outcome, sample func() (Sample, error)) error {
+func (f *feed) look(ctx context.Context, o *Outcome, sample func() (Sample, error)) error {
 	for _, to := range []netip.Addr{suite.Prefix4.Addr(), suite.Prefix6.Addr()} {
-		if err := f.ping(to, o); err != nil {
+		if err := f.ping(ctx, to, o); err != nil {
 			return err
 		}
 	}
@@ -166,7 +169,7 @@ func (f *feed) opened(op *hostile.Opening) (seq uint32, ok bool) {
 
 // ping sends a right ping and wants a reply, which shows that all that went before
 // has been taken.
-func (f *feed) ping(to netip.Addr, o *Outcome) error {
+func (f *feed) ping(ctx context.Context, to netip.Addr, o *Outcome) error {
 	from := suite.Near4
 	if to.Is6() {
 		from = suite.Near6
@@ -177,7 +180,7 @@ func (f *feed) ping(to netip.Addr, o *Outcome) error {
 		return fmt.Errorf("ping after %d packets: %w", o.Sent, err)
 	}
 	o.Pings++
-	timer := time.NewTimer(pingPatience)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
 		select {
@@ -185,8 +188,10 @@ func (f *feed) ping(to netip.Addr, o *Outcome) error {
 			if seq == f.seq {
 				return nil
 			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-timer.C:
-			return fmt.Errorf("after %d packets a ping to %s is not answered in %v", o.Sent, to, pingPatience)
+			return fmt.Errorf("after %d packets a ping to %s is not answered in %v", o.Sent, to, patience)
 		}
 	}
 }

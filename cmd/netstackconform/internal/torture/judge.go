@@ -95,6 +95,8 @@ type Judge struct {
 	listed, others map[string]*Finding
 	// mended counts differences that the guard took out again.
 	mended uint64
+	// ignored are solicitations to which no answer comes.
+	ignored ignored
 	// last are the bytes of the last outbound packet. asked is the number of the last
 	// inbound one, trailing how many bytes came behind it, fragment its place.
 	last     []byte
@@ -123,6 +125,7 @@ func (j *Judge) Packet(p *trace.Packet) {
 		return
 	}
 	j.asked, j.trailing, j.fragment = p.Seq, p.Packet.Trailing, p.Packet.Fragment
+	j.ignored.note(&p.Packet)
 }
 
 // Compare implements trace.Tracer.
@@ -179,7 +182,11 @@ func (j *Judge) add(d *Difference, detail string) {
 	}
 	d.apart()
 	where, name := j.others, ""
-	if c := listedBy(d); c != "" {
+	c := listedBy(d)
+	if c == "" && d.Result == trace.Missing {
+		c = j.ignored.instead(&d.Asked)
+	}
+	if c != "" {
 		where, name = j.listed, c
 	} else {
 		name = d.name()

@@ -102,11 +102,11 @@ var list = []Listed{
 	}},
 	{"solicitation-option-other", func(d *Difference) bool {
 		// Of types that it knows from other messages netstack looks at the contents.
-		return d.Result == trace.Missing && d.Asked.Upper == wire.LayerICMPv6 && d.Asked.ICMP.Type == 135 &&
+		return d.Result == trace.Missing && isSolicitation(&d.Asked) &&
 			d.hasNeighbourOption(prefixInformation, routeInformation, recursiveDNS, searchList)
 	}},
 	{"solicitation-multicast-bare", func(d *Difference) bool {
-		return d.Result == trace.Missing && d.Asked.Upper == wire.LayerICMPv6 && d.Asked.ICMP.Type == 135 && d.Asked.Dst.IsMulticast() &&
+		return d.Result == trace.Missing && isSolicitation(&d.Asked) && d.Asked.Dst.IsMulticast() &&
 			!d.hasNeighbourOption(sourceLinkLayer)
 	}},
 }
@@ -173,6 +173,13 @@ func (d *Difference) fromNowhere(layer wire.Layer, sources netip.Prefix) bool {
 	return d.Result == trace.Unexpected && d.Asked.Upper == layer && sources.Contains(d.Asked.Src) && (d.Said.Upper == layer || d.Said.Fragment.IsFragment())
 }
 
+// A neighbour solicitation's type, and its length in bytes without options (RFC 4861
+// §4.3).
+const (
+	neighbourSolicitation = 135
+	solicitationLen       = 24
+)
+
 // Options of Neighbour Discovery (RFC 4861 §4.6, RFC 4191 §2.3, RFC 8106 §5).
 const (
 	sourceLinkLayer   = 1
@@ -196,10 +203,10 @@ func (d *Difference) hasNeighbourOption(types ...uint8) bool {
 // neighbourOptions yields the options of a neighbour solicitation.
 func (d *Difference) neighbourOptions(yield func(option []byte) bool) {
 	b := d.Asked.Data()
-	if len(b) < 24 {
+	if len(b) < solicitationLen {
 		return
 	}
-	for o := b[24:]; len(o) >= 8 && o[1] != 0 && 8*int(o[1]) <= len(o); o = o[8*int(o[1]):] {
+	for o := b[solicitationLen:]; len(o) >= 8 && o[1] != 0 && 8*int(o[1]) <= len(o); o = o[8*int(o[1]):] {
 		if !yield(o[:8*int(o[1])]) {
 			return
 		}

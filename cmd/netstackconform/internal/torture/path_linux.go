@@ -41,12 +41,17 @@ type Path struct {
 	verifier *verify.Verifier // nil without offload
 	comparer *compare.Comparer
 	netstack *stack.Host
+	// panicked has room for the first panic of netstack's on a goroutine of ours.
+	panicked chan stack.Panic
 }
 
 // NewPath builds and starts one, as netstackd does with -trace compare. The judge
-// is told of each comparison.
+// is told of each comparison. A netstack that panics is not rebuilt, but is the end.
 func NewPath(mode guard.Mode, offload bool, judge trace.Tracer, log logrus.FieldLogger) (*Path, error) {
-	p := &Path{ledger: hooks.NewLedger(hooks.DropReasons(), verify.DropReasons(), guard.DropReasons(), byhand.DropReasons())}
+	p := &Path{
+		ledger:   hooks.NewLedger(hooks.DropReasons(), verify.DropReasons(), guard.DropReasons(), byhand.DropReasons()),
+		panicked: make(chan stack.Panic, 1),
+	}
 	var err error
 	size, choice := mtuWhole, link.OffloadOff
 	if offload {
@@ -91,7 +96,15 @@ func NewPath(mode guard.Mode, offload bool, judge trace.Tracer, log logrus.Field
 	if g != nil {
 		g.Connect(wrapped)
 	}
-	p.netstack, err = stack.New(stack.Config{Link: wrapped, Addresses: addresses, Services: services, Limits: stack.Limits{Idle: idle}, Log: log})
+	p.netstack, err = stack.New(stack.Config{
+		Link: wrapped, Addresses: addresses, Services: services, Limits: stack.Limits{Idle: idle}, Log: log,
+		ExitOnPanic: true, Abandon: p.endpoint.Abandon, Panicked: func(what stack.Panic) {
+			select {
+			case p.panicked <- what:
+			default: // the first one is enough
+			}
+		},
+	})
 	if err != nil {
 		p.endpoint.Close()
 		return nil, errors.Join(err, p.device.free())

@@ -15,6 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"netstackd/hooks/guard"
+	"netstackd/stack"
 )
 
 // A Config says what to run.
@@ -48,8 +49,13 @@ func (c *Config) outcome() *Outcome {
 	return &Outcome{Name: c.Name(), Seed: c.Seed, Part: c.Part, Kinds: map[string]uint64{}}
 }
 
-// goneWithin is how long what a host held may take to be gone when it is closed.
-const goneWithin = 5 * time.Second
+// goneWithin is how long what a host held may take to be gone when it is closed, and
+// goneWithinLong that after so many packets that netstack's timers hold much:
+// fragments, that wait 30 s for others.
+const (
+	goneWithin     = 5 * time.Second
+	goneWithinLong = time.Minute
+)
 
 // Run sends packets through a path in this process. The outcome is there with an
 // error, too.
@@ -74,6 +80,18 @@ func Run(ctx context.Context, c Config, log logrus.FieldLogger) (*Outcome, error
 		return o, err
 	}
 	f := newFeed(path.device.send)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		select {
+		case what := <-path.panicked:
+			end(panicError(what))
+			// Whoever waits for room, or for a reply, waits no longer.
+			_ = path.device.Close()
+		case <-ctx.Done():
+		}
+	})
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		for buf := make([]byte, 1<<17); ; {
@@ -84,19 +102,37 @@ func Run(ctx context.Context, c Config, log logrus.FieldLogger) (*Outcome, error
 			f.heard(b)
 		}
 	})
-	err = errors.Join(f.feed(ctx, c, o, sample), path.Close())
+	err = f.feed(ctx, c, o, sample)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // what else went wrong came of that
+	}
+	end(nil)
+	watcher.Wait()
+	err = errors.Join(err, path.Close())
 	reader.Wait()
 	err = errors.Join(err, path.device.free())
 	o.Counts = path.counts()
 	judge.tell(o)
+	if err != nil {
+		return o, err // it ended somewhere on its way
+	}
 	o.settle()
 	o.accountFor()
 	if c.Watch {
 		path, f = nil, nil // so that what they hold is gone
-		o.After = gone(o.Samples[0].Goroutines)
+		o.After = o.gone()
 		o.flat()
 	}
-	return o, err
+	return o, nil
+}
+
+// panicError tells of netstack's panic on a goroutine of ours.
+func panicError(p stack.Panic) error {
+	packet := ""
+	if n := len(p.Packets); n > 0 {
+		packet = hexOf(p.Packets[n-1])
+	}
+	return fmt.Errorf("netstack panicked (%s): %s\nof %d packets, the last %s\n%s", p.Where, p.Value, len(p.Packets), packet, p.Stack[:min(len(p.Stack), mostCrash)])
 }
 
 // accountFor wants each packet sent to have come out of the link, or to be counted
@@ -116,14 +152,21 @@ func (o *Outcome) accountFor() {
 	}
 }
 
-// gone waits until the goroutines are as few as before, and looks.
-func gone(goroutines int) (s Sample) {
-	for begin := time.Now(); runtime.NumGoroutine() > goroutines && time.Since(begin) < goneWithin; {
-		time.Sleep(10 * time.Millisecond)
+// gone waits until the goroutines are as few as before, and what is in the heap is as
+// little as it has to be, and looks.
+func (o *Outcome) gone() (s Sample) {
+	within := goneWithin
+	if o.Sent >= plateau {
+		within = goneWithinLong
 	}
-	debug.FreeOSMemory()
-	s, _ = ownSample()
-	return s
+	first := o.Samples[0]
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		debug.FreeOSMemory()
+		s, _ = ownSample()
+		if runtime.NumGoroutine() <= first.Goroutines && s.Heap <= first.Heap+heapSlack || time.Since(begin) > within {
+			return s
+		}
+	}
 }
 
 // ownSample is of this process.

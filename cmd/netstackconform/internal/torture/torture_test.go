@@ -7,6 +7,9 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"netstackd/cmd/netstackconform/internal/catalogue"
+	"netstackd/cmd/netstackconform/internal/suite"
+	"netstackd/hooks/byhand/byhandtest"
+	"netstackd/hooks/wire"
 )
 
 // TestShort is the short form: a few thousand packets each way, always the same.
@@ -57,6 +60,40 @@ func TestListed(t *testing.T) {
 	// A difference that says nothing of itself is nobody's.
 	if c := listedBy(&Difference{}); c != "" {
 		t.Errorf("nothing is listed by %s", c)
+	}
+}
+
+// TestIgnored: a solicitation that goes without is put down to the one that netstack
+// ignores only if one advertisement answers both.
+func TestIgnored(t *testing.T) {
+	decode := func(n byhandtest.Neighbour, src, dst string) *wire.Packet {
+		p := new(wire.Packet)
+		p.Decode(n.Packet(src, dst))
+		return p
+	}
+	const many = "ff02::1:ff00:2"
+	link := []byte{1, 1, 2, 0, 0, 0, 0, 1}
+	bare, named := byhandtest.Neighbour{Target: suite.Host6}, byhandtest.Neighbour{Target: suite.Host6, Options: link}
+	for _, test := range []struct {
+		name          string
+		before, asked *wire.Packet
+		want          string
+	}{
+		{"bare, to many", decode(bare, suite.Near6, many), decode(bare, suite.Near6, suite.Host6), "solicitation-multicast-bare"},
+		{"of another's option", decode(byhandtest.Neighbour{Target: suite.Host6, Options: []byte{3, 1, 0, 0, 0, 0, 0, 0}}, suite.Near6, suite.Host6),
+			decode(named, suite.Near6, many), "solicitation-option-other"},
+		{"that is answered", decode(named, suite.Near6, many), decode(bare, suite.Near6, suite.Host6), ""},
+		{"from elsewhere", decode(bare, "fd00:172::77", many), decode(bare, suite.Near6, suite.Host6), ""},
+		{"for another", decode(byhandtest.Neighbour{Target: "fd00:172::77"}, suite.Near6, many), decode(bare, suite.Near6, suite.Host6), ""},
+	} {
+		var i ignored
+		i.note(test.before)
+		for n := range mostIgnored { // others push nothing out yet
+			i.note(decode(bare, fmt.Sprintf("fd00:173::%x:%x", n>>12, n&0xfff), many))
+		}
+		if got := i.instead(test.asked); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 
