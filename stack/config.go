@@ -47,6 +47,10 @@ type Config struct {
 	Restarting func()
 	Rebuilt    func(down time.Duration)
 	Abandon    func()
+	// UnlimitedErrors has netstack send each ICMP error that it has to say, however
+	// many: for who looks at what each packet brings.
+	UnlimitedErrors bool
+
 	// ExitOnPanic says not to rebuild netstack when it panicked.
 	ExitOnPanic bool
 

@@ -68,7 +68,7 @@ func newInstance(c *Config, chosen []definition, lim limits, lost *losses, panic
 	i.link.instance = i
 	i.services.Store(&services{})
 	var err error
-	if !i.cover(WhereBuild, func() { err = i.build(chosen) }) {
+	if !i.cover(WhereBuild, func() { err = i.build(chosen, c.UnlimitedErrors) }) {
 		// To free it might be to wait for a lock.
 		return nil, fmt.Errorf("create host: %w", errPanicked)
 	}
@@ -78,8 +78,8 @@ func newInstance(c *Config, chosen []definition, lim limits, lost *losses, panic
 	return i, nil
 }
 
-func (i *instance) build(chosen []definition) (err error) {
-	if i.stack, err = newNetstack(); err != nil {
+func (i *instance) build(chosen []definition, unlimited bool) (err error) {
+	if i.stack, err = newNetstack(unlimited); err != nil {
 		return err
 	}
 	i.changing.Lock()

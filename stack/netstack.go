@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/time/rate"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -57,8 +58,8 @@ const (
 
 // newNetstack builds netstack with every option set, and no NIC. On error
 // nothing is left behind. netstack starts its TCP processor goroutines here,
-// one per GOMAXPROCS; Stack.Destroy ends them.
-func newNetstack() (*netstack.Stack, error) {
+// one per GOMAXPROCS; Stack.Destroy ends them. unlimited is Config.UnlimitedErrors.
+func newNetstack(unlimited bool) (*netstack.Stack, error) {
 	s := netstack.New(netstack.Options{
 		NetworkProtocols: []netstack.NetworkProtocolFactory{
 			ipv4.NewProtocolWithOptions(ipv4.Options{
@@ -91,6 +92,9 @@ func newNetstack() (*netstack.Stack, error) {
 	if err := setOptions(s); err != nil {
 		s.Destroy()
 		return nil, err
+	}
+	if unlimited {
+		s.SetICMPLimit(rate.Inf)
 	}
 	return s, nil
 }

@@ -87,7 +87,7 @@ func newPairOf(t testing.TB, lim limits, mtu uint32, host, client []netip.Prefix
 // newClient is a netstack with a NIC and no services.
 func newClient(t testing.TB, link netstack.LinkEndpoint, addrs []netip.Prefix) *netstack.Stack {
 	t.Helper()
-	s, err := newNetstack()
+	s, err := newNetstack(false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,9 @@ func allWays(ctx context.Context, o *tortureOptions, stdout, stderr io.Writer) e
 	var ways []torture.Config
 	for _, guard := range o.guards {
 		for _, offload := range []bool{true, false} {
-			ways = append(ways, torture.Config{Seed: o.seed, Part: uint64(len(ways)), Time: o.time, Guard: guard, Offload: offload, Watch: true})
+			ways = append(ways, torture.Config{
+				Seed: o.seed, Part: uint64(len(ways)), Time: o.time, Guard: guard, Offload: offload, Limit: offload && guard != "strict", Watch: true,
+			})
 		}
 	}
 	r := &torture.Report{Seed: o.seed}

@@ -47,7 +47,7 @@ func TestTorture(t *testing.T) {
 	file := filepath.Join(dir, "report.json")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), "torture", "-packets", "8000", "-seed", "1", "-guard", "strict", "-json", file)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "-guard strict -offload on: well") {
+	if err != nil || !strings.Contains(string(out), "-guard strict -offload on, errors not limited: well") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	var report struct {

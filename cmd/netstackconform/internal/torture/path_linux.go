@@ -47,21 +47,21 @@ type Path struct {
 
 // NewPath builds and starts one, as netstackd does with -trace compare. The judge
 // is told of each comparison. A netstack that panics is not rebuilt, but is the end.
-func NewPath(mode guard.Mode, offload bool, judge trace.Tracer, log logrus.FieldLogger) (*Path, error) {
+func NewPath(c *Config, mode guard.Mode, judge trace.Tracer, log logrus.FieldLogger) (*Path, error) {
 	p := &Path{
 		ledger:   hooks.NewLedger(hooks.DropReasons(), verify.DropReasons(), guard.DropReasons(), byhand.DropReasons()),
 		panicked: make(chan stack.Panic, 1),
 	}
 	var err error
 	size, choice := mtuWhole, link.OffloadOff
-	if offload {
+	if c.Offload {
 		size, choice = mtu, link.OffloadOn
 	}
-	if p.device, err = newDevice(size, offload); err != nil {
+	if p.device, err = newDevice(size, c.Offload); err != nil {
 		return nil, err
 	}
 	wrap := link.Wrap
-	if offload {
+	if c.Offload {
 		wrap = link.WrapVirtio
 	}
 	if p.endpoint, err = link.NewEndpoint(wrap(p.device), link.Options{Log: log, Offload: choice}); err != nil {
@@ -71,7 +71,7 @@ func NewPath(mode guard.Mode, offload bool, judge trace.Tracer, log logrus.Field
 	services := stack.ServiceNames()
 	tcp, udp := stack.Ports(services)
 	var chain []hooks.Hook
-	if offload {
+	if c.Offload {
 		p.verifier = new(verify.Verifier)
 		chain = append(chain, p.verifier)
 	}
@@ -92,13 +92,13 @@ func NewPath(mode guard.Mode, offload bool, judge trace.Tracer, log logrus.Field
 	if g != nil && g.Answer() != nil {
 		chain = append(chain, g.Answer())
 	}
-	wrapped := hooks.New(p.endpoint, p.ledger, hooks.Options{ReceiveOffload: offload}, chain...)
+	wrapped := hooks.New(p.endpoint, p.ledger, hooks.Options{ReceiveOffload: c.Offload}, chain...)
 	if g != nil {
 		g.Connect(wrapped)
 	}
 	p.netstack, err = stack.New(stack.Config{
 		Link: wrapped, Addresses: addresses, Services: services, Limits: stack.Limits{Idle: idle}, Log: log,
-		ExitOnPanic: true, Abandon: p.endpoint.Abandon, Panicked: func(what stack.Panic) {
+		UnlimitedErrors: !c.Limit, ExitOnPanic: true, Abandon: p.endpoint.Abandon, Panicked: func(what stack.Panic) {
 			select {
 			case p.panicked <- what:
 			default: // the first one is enough

@@ -30,6 +30,9 @@ type Config struct {
 	// Guard is the guard's mode.
 	Guard   string `json:"guard"`
 	Offload bool   `json:"offload"`
+	// Limit has netstack limit the rate of its errors, as netstackd does. Without, each
+	// is there to be judged.
+	Limit bool `json:"limit"`
 	// Watch says that memory and goroutines are to be watched, of which nobody else
 	// in the process may need more or less meanwhile.
 	Watch bool `json:"watch"`
@@ -41,7 +44,11 @@ func (c *Config) Name() string {
 	if c.Offload {
 		offload = "on"
 	}
-	return fmt.Sprintf("-guard %s -offload %s", c.Guard, offload)
+	limit := ", errors not limited"
+	if c.Limit {
+		limit = ""
+	}
+	return fmt.Sprintf("-guard %s -offload %s%s", c.Guard, offload, limit)
 }
 
 // outcome begins that of a run.
@@ -75,7 +82,7 @@ func Run(ctx context.Context, c Config, log logrus.FieldLogger) (*Outcome, error
 		o.Samples = append(o.Samples, first)
 	}
 	judge := NewJudge()
-	path, err := NewPath(mode, c.Offload, judge, log)
+	path, err := NewPath(&c, mode, judge, log)
 	if err != nil {
 		return o, err
 	}
