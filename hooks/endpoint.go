@@ -92,6 +92,9 @@ func (e *Endpoint) IsAttached() bool { return e.attached.Load() != nil }
 func (e *Endpoint) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	a := e.attached.Load()
 	w := e.pass(Inbound, pkt, a != nil, nil)
+	if w.within != nil {
+		defer w.within.Add(-1)
+	}
 	if w.ahead != nil {
 		// Made here, and so nobody has verified it.
 		e.deliver(a, protocol, w.ahead, false)
@@ -197,6 +200,8 @@ type way struct {
 	// instead is what is forwarded in its place, and ahead what is delivered before
 	// it, or nil. The caller releases both.
 	instead, ahead *stack.PacketBuffer
+	// within counts the packet until it is delivered, or is nil.
+	within *atomic.Int64
 }
 
 // pass shows a packet to the ledger and the chain. answer is nil unless another than
@@ -204,6 +209,7 @@ type way struct {
 func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, answer *Answer) (w way) {
 	p := e.packets.Get().(*Packet)
 	p.decodeBuffer(d, pkt, d == Outbound || e.options.ReceiveOffload, time.Now())
+	p.delivered = d == Inbound
 	if p.Answer = answer; answer != nil && answer.Alone {
 		p.noteMend(answer.Mend)
 	}
@@ -226,7 +232,7 @@ func (e *Endpoint) pass(d Direction, pkt *stack.PacketBuffer, attached bool, ans
 	if !p.held {
 		e.ledger.Settle(d, p.Fate, p.Reason)
 	}
-	w.forward = !p.Stopped()
+	w.forward, w.within = !p.Stopped(), p.within
 	w.vouched = w.forward && d == Inbound && e.options.ReceiveOffload && p.vouched()
 	if w.forward && p.instead != nil {
 		w.instead = p.replacement(pkt)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -180,14 +181,24 @@ func TestDropOutbound(t *testing.T) {
 	}
 }
 
-// TestHold: the packet goes on, and the ledger waits for the hook to settle it.
+// TestHold: the packet goes on, and the ledger waits for the hook to settle it. It is
+// counted until it is delivered.
 func TestHold(t *testing.T) {
 	ledger, n := newLedger(), &netstack{}
-	e := hooks.New(newChild(), ledger, hooks.Options{}, &spy{log: &spyLog{}, do: (*hooks.Packet).Hold})
+	var within atomic.Int64
+	e := hooks.New(newChild(), ledger, hooks.Options{}, &spy{log: &spyLog{}, do: func(p *hooks.Packet) {
+		p.Hold(&within)
+		if within.Load() != 1 {
+			t.Error("a held packet is not counted")
+		}
+	}})
 	e.Attach(n)
 	deliver(t, e, packet("held"))
 	if len(n.delivered) != 1 {
 		t.Fatal("a held packet was not delivered")
+	}
+	if within.Load() != 0 {
+		t.Error("a held packet is counted when it is delivered")
 	}
 	if totals := ledger.Totals(); totals.In != 1 || sum(totals.InFates) != 0 {
 		t.Errorf("before it was settled: %+v, want one packet in and no fate", totals)

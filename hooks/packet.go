@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -44,6 +45,10 @@ type Packet struct {
 	reassembled bool
 	stopped     bool
 	held        bool
+	// delivered says that the endpoint delivers the packet, and takes it out of those
+	// that within counts, if there is one, when that is over.
+	delivered bool
+	within    *atomic.Int64
 
 	// mends are the names of those that have changed or ended the packet's way,
 	// instead is what is forwarded in its place, nil if it is itself, and ahead what
@@ -182,7 +187,15 @@ func (p *Packet) Expect(fate Fate, reason string) {
 // Hold says that the hook which calls it will settle the packet's fate in the
 // ledger itself, once it is known. The packet is forwarded all the same. The
 // hook stands behind every one that may drop, for it would not learn of that.
-func (p *Packet) Hold() { p.held = true }
+// Within counts the packet from now on until netstack has returned from it: what it
+// answers at once it has answered then.
+func (p *Packet) Hold(within *atomic.Int64) {
+	p.held = true
+	if p.delivered {
+		within.Add(1)
+		p.within = within
+	}
+}
 
 // Set makes p the packet in b, which it borrows: decoded, its checksums
 // judged, not yet seen by any hook.
@@ -228,6 +241,7 @@ func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.Direction, p.Time, p.Len = d, now, n
 	p.buffer, p.Seq, p.Answer = nil, 0, nil
 	p.mends, p.instead, p.ahead = nil, nil, nil
+	p.delivered, p.within = false, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
 	p.Followers = Followers{}
 	if d == Outbound {

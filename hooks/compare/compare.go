@@ -102,6 +102,8 @@ type Comparer struct {
 	forgot time.Time
 	// resumed is when the last pause ended.
 	resumed time.Time
+	// delivery tells which requests netstack is done with.
+	delivery delivery
 
 	// quit is closed by Close, once.
 	quit     chan struct{}
@@ -124,7 +126,7 @@ func New(cfg Config) *Comparer {
 		cfg.Numbers = new(atomic.Uint64)
 	}
 	c := &Comparer{
-		cfg: cfg, pending: newPending(), late: newPending(), quit: make(chan struct{}), latencies: map[string]*Latencies{},
+		cfg: cfg, pending: newPending(), late: newPending(), delivery: newDelivery(), quit: make(chan struct{}), latencies: map[string]*Latencies{},
 		others: others{bySeq: map[uint64]*request{}, done: queue{kind: byAge}},
 	}
 	c.paused.Store(cfg.Tracer == nil)
@@ -187,6 +189,7 @@ func (c *Comparer) Restart() {
 		}
 	}
 	c.outward = byhand.Reassembler{}
+	c.delivery = newDelivery()
 	c.cfg.Host.Restart()
 }
 
@@ -204,7 +207,8 @@ func (c *Comparer) Awaited() int {
 	return c.pending.due
 }
 
-// Sweep settles the requests whose deadline is at or before now.
+// Sweep settles the requests whose deadline is at or before now, unless netstack may
+// still be at work on them.
 func (c *Comparer) Sweep(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -212,7 +216,8 @@ func (c *Comparer) Sweep(now time.Time) {
 		c.passOver(now)
 		return
 	}
-	for r := c.pending.oldest(); r != nil && !r.deadline.After(now); r = c.pending.oldest() {
+	done := c.delivery.done(c.cfg.Now())
+	for r := c.pending.oldest(); r != nil && !r.deadline.After(now) && r.deadline.Before(done.Add(c.cfg.Deadline)); r = c.pending.oldest() {
 		c.expire(r, now)
 	}
 	for r := c.late.oldest(); r != nil && !r.deadline.After(now); r = c.late.oldest() {
@@ -377,7 +382,7 @@ func (c *Comparer) release(r *request) {
 
 // wait opens a request.
 func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.Prediction) {
-	p.Hold()
+	p.Hold(c.delivery.within())
 	whole := &prediction.Request
 	r := c.request()
 	r.seen = *seen

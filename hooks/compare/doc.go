@@ -6,6 +6,7 @@
 //   - compare.go: [Comparer], the hook: it predicts on the way in and looks for
 //     replies on the way out. judge.go: what a reply or its absence means, and
 //     the tracer is told of each packet once its fate is settled.
+//   - delivery.go: which requests netstack is done with.
 //   - pause.go: where its events go while it runs, and how it stops seeing.
 //   - ports.go: what goes unjudged while ports open and close.
 //   - pending.go: the requests that wait for their reply, in bounded number.

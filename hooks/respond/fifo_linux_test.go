@@ -178,7 +178,7 @@ func TestFIFOTwoClients(t *testing.T) {
 	packet := regexp.MustCompile(`^[0-9a-f]{2,}\n$`)
 	line := regexp.MustCompile(`^(OK\n|TIMEOUT\n|ERROR [^\n]+\n|[0-9a-f]+\n)*$`)
 	var clients sync.WaitGroup
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(4 * time.Minute)
 	for range 2 {
 		clients.Go(func() {
 			for len(b.Pending()) > 0 && time.Now().Before(deadline) {
