@@ -15,7 +15,7 @@ import (
 // host would say; byHandError are those of them that answer with an error.
 const (
 	byHand      = mendSourceRoute | mendSolicitation | byHandError | mendReassemblyTimeout
-	byHandError = mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendRouteFailed
+	byHandError = mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendRouteFailed | mendFarPointer
 )
 
 // How many errors made by hand are sent at most, a second and at once: as many as
@@ -111,24 +111,6 @@ func hasSourceRoute(p *wire.Packet) bool {
 			return true
 		}
 		at += o.Len
-	}
-	return false
-}
-
-// A neighbour solicitation and its options (RFC 4861 §4.3, §4.6).
-const (
-	typeSolicitation      = 135
-	solicitationLen       = 24
-	optionSourceLinkLayer = 1
-)
-
-// hasNeighbourOption reports whether a neighbour solicitation or advertisement has
-// an option of a type.
-func hasNeighbourOption(m []byte, kind byte) bool {
-	for o := m[solicitationLen:]; len(o) >= 2 && o[1] != 0 && 8*int(o[1]) <= len(o); o = o[8*int(o[1]):] {
-		if o[0] == kind {
-			return true
-		}
 	}
 	return false
 }

@@ -13,13 +13,13 @@
 //   - reply_length.go: the harm: an echo request in fragments whose reply would be
 //     longer than any datagram panics the process inside gVisor.
 //   - mends.go: [Mend], the list of them, and [ParseMode], which leaves some out.
-//   - outbound.go: the mends of what netstack sends: quote.go of what errors quote,
-//     advertisement.go of neighbour advertisements.
+//   - outbound.go: the mends of what netstack sends: quote.go of what errors quote.
 //   - inbound.go: those of what it gets: options.go of IPv4 options, fragments.go of
-//     fragments, syn.go of the beginning of a TCP connection, segment.go of what comes
-//     then, flows.go what has to be known for that, and routes.go of source routes.
-//   - byhand.go: the mends that answer in netstack's place; late.go: [Guard.Sweep],
-//     fragments whose time is up.
+//     fragments, neighbour.go of Neighbour Discovery, both ways, syn.go of the
+//     beginning of a TCP connection, segment.go of what comes then, flows.go what has
+//     to be known for that, and routes.go of source routes.
+//   - byhand.go: the mends that answer in netstack's place: pointer.go of parameter
+//     problems; late.go: [Guard.Sweep], fragments whose time is up.
 //   - restart.go: [Guard.Restart], when netstack begins anew.
 //   - reason.go: the closed list of reasons.
 package guard

@@ -9,7 +9,7 @@ import (
 )
 
 // ofFragments are the mends that need to know what becomes of fragments.
-const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout
+const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout | mendFarPointer
 
 // mendFragment has the reference host put a datagram together beside netstack, and
 // mends what netstack is about to make of it. It reports whether that ends all
@@ -40,6 +40,9 @@ func (g *Guard) mendFragment(p *hooks.Packet) (done bool) {
 	case pr.Expect == byhand.Held && g.mends.has(mendReassemblyTimeout) && p.Protocol == wire.ProtocolICMPv4:
 		g.late.begin()
 		return false
+	}
+	if g.mends.has(mendFarPointer) && !pr.Reassembled && hasLongHeader(&p.Packet) && g.withholdFar(p, pr) {
+		return true
 	}
 	if mend := g.fragmentError(&p.Packet, &pr); mend != 0 && g.mends.has(mend) && g.hand.endpoint.Load() != nil {
 		p.Withhold(nameOf(mend))

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
@@ -55,9 +56,9 @@ func echoed(ecn byte) func(*testing.T, [][]byte) {
 }
 
 // problem6 wants a parameter problem over IPv6.
-func problem6(code uint8, pointer byte) func(*testing.T, [][]byte) {
+func problem6(code uint8, pointer uint32) func(*testing.T, [][]byte) {
 	return one(wire.LayerICMPv6, func(p *wire.Packet) bool {
-		return p.ICMP.Type == 4 && p.ICMP.Code == code && p.Data()[7] == pointer
+		return p.ICMP.Type == 4 && p.ICMP.Code == code && binary.BigEndian.Uint32(p.Data()[4:]) == pointer
 	})
 }
 
@@ -109,7 +110,7 @@ var fragmentMendings = []mending{
 	{
 		name: "the same behind a header", mend: "ecn-reassembly",
 		in: func() [][]byte {
-			f := byhandtest.Split(ping6(byhandtest.Extension{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}), 1, 24)
+			f := byhandtest.Split(ping6(padding), 1, 24)
 			return [][]byte{marked(f[1], ce), f[0], marked(f[1], ect0), marked(f[0], ect0)}
 		}(),
 		bare: func(*testing.T, [][]byte) {}, mended: echoed(ect0),
@@ -138,7 +139,7 @@ var fragmentMendings = []mending{
 	},
 	{
 		name: "the header in the second", mend: "header-chain",
-		in:   byhandtest.Split(ping6(byhandtest.Extension{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}), 1, 8),
+		in:   byhandtest.Split(ping6(padding), 1, 8),
 		bare: echoed(0), mended: problem6(3, 0),
 	},
 	{
@@ -168,7 +169,7 @@ func TestFragmentsConform(t *testing.T) {
 		"IPv6":                ecnPing6(ect0, ect0),
 		"IPv6, congestion":    ecnPing6(ce, ce),
 		"options":             byhandtest.Split(ping4(byhandtest.IPv4{Options: recordRoute}), 1, 16),
-		"destination options": byhandtest.Split(ping6(byhandtest.Extension{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}), 1, 24),
+		"destination options": byhandtest.Split(ping6(padding), 1, 24),
 	} {
 		for _, packets := range [][][]byte{packets, backwards(slices.Clone(packets))} {
 			g := strict(t)

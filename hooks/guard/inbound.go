@@ -7,8 +7,20 @@ import (
 
 // mendInbound mends what netstack is about to get.
 func (g *Guard) mendInbound(p *hooks.Packet) {
+	if p.Trailing > 0 && p.IPv6.Count > 0 && g.mends.has(mendTrailing) {
+		p.Edit(nameOf(mendTrailing)) // which are no more in it
+	}
+	if p.Version == 6 && p.Upper == wire.LayerUDP && p.UDP.Checksum == 0 && g.mends.has(mendZeroChecksum) && fits(p) {
+		p.Withhold(nameOf(mendZeroChecksum))
+		return
+	}
 	if p.Fragment.IsFragment() && g.mends&ofFragments != 0 {
 		if g.mendFragment(p) {
+			return
+		}
+	}
+	if p.IPv6.Count > 0 && g.mends.has(mendFarPointer) && !p.Fragment.IsFragment() && hasLongHeader(&p.Packet) {
+		if g.withholdFar(p, g.hand.predict(p)) {
 			return
 		}
 	}
@@ -33,6 +45,9 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 			ignoreOptions(p)
 		}
 	}
+	if isNeighbour(&p.Packet) && g.mends.has(mendNeighbourOption) {
+		ignoreNeighbourOptions(p)
+	}
 	if p.Upper == wire.LayerTCP && !p.Fragment.IsFragment() {
 		const kind = wire.TCPSyn | wire.TCPRst | wire.TCPAck
 		switch {
@@ -42,4 +57,19 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 			g.mendSegment(p)
 		}
 	}
+}
+
+// fits reports whether netstack would take a datagram over IPv6 whose checksum field is
+// 0, which stands for none: its sum comes to that, or somebody vouches for it. Of
+// a datagram in fragments the first may be the beginning of one.
+func fits(p *hooks.Packet) bool {
+	if p.Offload.Partial {
+		return false
+	}
+	for _, c := range p.Checks() {
+		if c.Layer == wire.LayerUDP {
+			return c.Hand == 0xffff || p.Offload.Validated
+		}
+	}
+	return p.Fragment.IsFragment()
 }

@@ -29,6 +29,111 @@ var inboundMendings = []mending{
 		},
 		bare: func(*testing.T, [][]byte) {}, mended: icmp4(0),
 	},
+	{
+		name: "an option of an experiment", mend: "ignored-options",
+		in:   [][]byte{ping4(byhandtest.IPv4{Options: []byte{30, 3, 7, 1}})},
+		bare: icmp4(12), mended: icmp4(0),
+	},
+	{
+		name: "bytes behind an echo request with destination options", mend: "trailing-bytes",
+		in:   [][]byte{append(ping6(padding), 1, 2, 3)},
+		bare: silent, mended: echoed(0),
+	},
+	{
+		name: "bytes behind its last fragment", mend: "trailing-bytes",
+		in: func() [][]byte {
+			f := byhandtest.Split(ping6(padding), 1, 24)
+			return append(f[:1], append(f[1], 1, 2, 3))
+		}(),
+		bare: silent, mended: echoed(0),
+	},
+	{
+		name: "bytes behind what is quoted", mend: "trailing-bytes",
+		in:     [][]byte{append(ping6(unknownOption), 1, 2, 3)},
+		bare:   quotes6(append(ping6(unknownOption), 1, 2, 3)),
+		mended: quotes6(ping6(unknownOption)),
+	},
+	{
+		name: "a solicitation with a prefix information too short", mend: "neighbour-option",
+		in:   [][]byte{solicitation(3, 1, 0, 0, 0, 0, 0, 0)},
+		bare: silent, mended: advertised,
+	},
+	{
+		name: "a solicitation with options of router advertisements without contents", mend: "neighbour-option",
+		in: [][]byte{solicitation(
+			14, 1, 1, 2, 3, 4, 5, 6, 24, 1, 129, 0, 0, 0, 0, 0, 25, 1, 0, 0, 0, 0, 0, 0, 31, 1, 0, 0, 0, 0, 0, 0)},
+		bare: silent, mended: advertised,
+	},
+	{
+		name: "a datagram without a checksum, whose sum comes to 0", mend: "zero-checksum",
+		in:   [][]byte{unchecked(16)},
+		bare: icmp6(1), mended: silent,
+	},
+	{
+		name: "the same in fragments", mend: "zero-checksum",
+		in:   byhandtest.Split(unchecked(64), 1, 24, 48),
+		bare: icmp6(1), mended: silent,
+	},
+	{
+		name: "an unknown option behind a long header", mend: "far-pointer",
+		in:   [][]byte{ping6(long, unknownOption)},
+		bare: problem6(2, 40+2), mended: problem6(2, 40+256+2),
+	},
+	{
+		name: "a routing header behind a long header", mend: "far-pointer",
+		in:   [][]byte{ping6(long, padding, byhandtest.Extension{Protocol: 43, Body: []byte{0, 200, 1, 0, 0, 0, 0}})},
+		bare: problem6(0, 40+8+2), mended: problem6(0, 40+256+8+2),
+	},
+	{
+		name: "an unknown protocol behind a long header, and another", mend: "far-pointer",
+		in:   [][]byte{byhandtest.IPv6{Src: peer6, Dst: host6, Protocol: 250, Extensions: []byhandtest.Extension{long, padding}}.Packet(byhandtest.Data(16))},
+		bare: problem6(1, 40), mended: problem6(1, 40+256),
+	},
+	{
+		name: "an unknown option behind a long header, in a fragment", mend: "far-pointer",
+		in:   byhandtest.Split(ping6(long, unknownOption), 1, 256+8+16)[:1],
+		bare: silent, mended: problem6(2, 40+8+256+2),
+	},
+	{
+		name: "a datagram too long in fragments, each behind a long header", mend: "far-pointer",
+		in:   [][]byte{byhandtest.Fragment(byhandtest.IPv6{Src: peer6, Dst: host6, Extensions: []byhandtest.Extension{long}}.Packet(nil), byhandtest.Data(16), 1, 65528, false)},
+		bare: problem6(0, 40+2), mended: problem6(0, 40+256+2),
+	},
+}
+
+// unchecked is a datagram over IPv6 of n bytes of data, an even number, to a port where
+// nobody listens. Its checksum comes to 0, and the field has that.
+func unchecked(n int) []byte {
+	d := byhandtest.UDP{SrcPort: 1, DstPort: 9, Data: byhandtest.Data(n)}
+	d.Data[0], d.Data[1] = 0, 0
+	b := d.Datagram(peer6, host6)
+	d.Data[0], d.Data[1] = b[6], b[7]
+	b = d.Packet(peer6, host6)
+	b[46], b[47] = 0, 0
+	return b
+}
+
+// Extension headers.
+var (
+	padding       = byhandtest.Extension{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}
+	long          = byhandtest.Extension{Protocol: 60, Body: append([]byte{31, 0x1e, 252}, make([]byte, 252)...)}
+	unknownOption = byhandtest.Extension{Protocol: 60, Body: []byte{0, 0x9e, 4, 0, 0, 0, 0}}
+)
+
+// quotes6 wants a parameter problem that quotes a packet.
+func quotes6(want []byte) func(*testing.T, [][]byte) {
+	return one(wire.LayerICMPv6, func(p *wire.Packet) bool { return p.ICMP.Type == 4 && bytes.Equal(p.Data()[8:], want) })
+}
+
+// solicitation asks for the host's address, by that, with options.
+func solicitation(options ...byte) []byte {
+	return byhandtest.Neighbour{Target: host6, HopLimit: 255, Options: options}.Packet(peer6, host6)
+}
+
+// advertised wants a neighbour advertisement.
+func advertised(t *testing.T, out [][]byte) {
+	t.Helper()
+	one(wire.LayerICMPv6, func(p *wire.Packet) bool { return p.ICMP.Type == 136 && p.Dst.String() == peer6 })(t, out)
 }
 
 var handMendings = []mending{
@@ -136,6 +241,7 @@ func TestMendSpoils(t *testing.T) {
 	for _, b := range [][]byte{
 		byhandtest.TCP{SrcPort: 1234, DstPort: 7, Flags: byhandtest.Syn, Spoil: 1}.Packet(peer6, host6),
 		byhandtest.TCP{SrcPort: 1234, DstPort: 7, Flags: byhandtest.Syn | byhandtest.Rst, Spoil: 1}.Packet(peer4, host4),
+		byhandtest.Neighbour{Target: host6, HopLimit: 255, Options: []byte{3, 1, 0, 0, 0, 0, 0, 0}, Spoil: 1}.Packet(peer6, host6),
 	} {
 		var p, got hooks.Packet
 		p.Set(hooks.Inbound, b, time.Now())

@@ -48,6 +48,10 @@ const (
 	mendOldTimestamp
 	mendRouteFailed
 	mendSegmentRoute
+	mendTrailing
+	mendNeighbourOption
+	mendZeroChecksum
+	mendFarPointer
 
 	all = 1<<iota - 1
 )
@@ -57,7 +61,7 @@ var list = [...]Mend{
 	{"class-e-error", "withholds an ICMPv4 error to a class E address, 240.0.0.0/4", "RFC 1122 §3.2.2"},
 	{"error-about-fragment", "withholds an ICMPv4 error about a fragment that is not the first", "RFC 1122 §3.2.2"},
 	{"zero-destination", "withholds what goes to 0.0.0.0/8 or ::", "RFC 1122 §3.2.1.3, RFC 4291 §2.5.2"},
-	{"ignored-options", "has netstack ignore a router alert with a reserved value, and an unknown option that comes twice, in ICMPv4 and TCP", "RFC 2113 §2.1, RFC 1122 §3.2.1.8"},
+	{"ignored-options", "has netstack ignore a router alert with a reserved value, an option of an experiment, and an unknown option that comes twice, in ICMPv4 and TCP", "RFC 2113 §2.1, RFC 1122 §3.2.1.8"},
 	{"reset-with-syn", "has netstack see a reset with SYN as a reset alone, which a port that listens ignores", "RFC 9293 §3.10.7.2"},
 	{"default-mss", "gives an IPv6 SYN without a maximum segment size that of 1,220 bytes, which it means", "RFC 9293 §3.7.1"},
 	{"source-route", "answers an echo request that came by a source route, which netstack leaves out, along the reversed route", "RFC 1122 §3.2.2.6"},
@@ -76,6 +80,10 @@ var list = [...]Mend{
 	{"old-timestamp", "has netstack drop a TCP segment with a timestamp of before the last, and answer it with an acknowledgment", "RFC 7323 §5.3"},
 	{"source-route-failed", "reports a source route that leads on from here, where netstack ends it", "RFC 1122 §3.3.5"},
 	{"tcp-source-route", "sends the segments of a TCP connection that came by a source route back by it", "RFC 9293 §3.9.2.1"},
+	{"trailing-bytes", "cuts what comes behind an IPv6 packet with extension headers, by its own length, which netstack takes for a part of it", "RFC 8200 §3, RFC 4443 §2.4"},
+	{"neighbour-option", "has netstack ignore the options of router advertisements in neighbour solicitations and advertisements", "RFC 4861 §7.1.1, §7.1.2"},
+	{"zero-checksum", "drops an IPv6 datagram without a checksum, which netstack takes if its sum comes to 0", "RFC 8200 §8.1"},
+	{"far-pointer", "reports what is wrong behind an IPv6 extension header of 256 bytes or more, whose length netstack leaves out of the pointer in part", "RFC 4443 §3.4"},
 }
 
 // List returns all mends.

@@ -9,10 +9,11 @@ import (
 
 // ignoreOptions has netstack see no-operations in the place of the IPv4 options
 // that a host has to ignore and netstack objects to: a router alert with a value
-// that is reserved (RFC 2113 §2.1), and a second option of a type that is unknown
-// (RFC 1122 §3.2.1.8). It does so for ICMP and TCP alone: an error about a packet
-// of another protocol would quote the header so changed. What another mend has
-// edited before has to have the same header still.
+// that is reserved (RFC 2113 §2.1), one of an experiment that is not as long as
+// those of netstack's own, and a second option of a type that is unknown (RFC 1122
+// §3.2.1.8). It does so for ICMP and TCP alone: an error about a packet of another
+// protocol would quote the header so changed. What another mend has edited before has
+// to have the same header still.
 func ignoreOptions(p *hooks.Packet) {
 	if p.Protocol != wire.ProtocolICMPv4 && p.Protocol != wire.ProtocolTCP {
 		return
@@ -34,11 +35,20 @@ func ignoreOptions(p *hooks.Packet) {
 	}
 }
 
+// An option for experiments (RFC 4727 §3.2), of no length in particular, and the length
+// that netstack wants it to have.
+const (
+	optionExperiment = 30
+	experimentLen    = 4
+)
+
 // ignored reports whether an option is to be ignored that netstack objects to.
 func ignored(p *wire.Packet, o wire.Option, again bool) bool {
 	switch o.Type {
 	case wire.OptionRouterAlert:
 		return o.Len == 4 && binary.BigEndian.Uint16(p.Bytes[o.Offset+2:]) != 0
+	case optionExperiment:
+		return o.Len != experimentLen || again
 	case wire.OptionRecordRoute, wire.OptionTimestamp, wire.OptionLooseSourceRoute, wire.OptionStrictSourceRoute:
 		return false // they may come once
 	}

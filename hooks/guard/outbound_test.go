@@ -75,6 +75,11 @@ func icmp4(kind uint8) func(*testing.T, [][]byte) {
 	return one(wire.LayerICMPv4, func(p *wire.Packet) bool { return p.ICMP.Type == kind })
 }
 
+// icmp6 is icmp4 over IPv6.
+func icmp6(kind uint8) func(*testing.T, [][]byte) {
+	return one(wire.LayerICMPv6, func(p *wire.Packet) bool { return p.ICMP.Type == kind })
+}
+
 func ping4(h byhandtest.IPv4) []byte {
 	if h.Src == "" {
 		h.Src = peer4

@@ -93,6 +93,13 @@ func extensions() []suite.Case {
 				optionsHeader(wire.ProtocolDestination, []byte{0, 0, 0}, option(0x1e, 3), option(0x9e, 0))), problem(2, 90)),
 		},
 		{
+			// The header before is longer than a byte can count.
+			ID: "v6-pointer-far", Title: "the pointer counts a header of 264 bytes before the option",
+			Requirement: suite.Must, RFC: "RFC 4443 §3.4",
+			Place: "header/ipv6_extension_headers.go nextHeaderData",
+			Steps: ask(with(optionsHeader(wire.ProtocolDestination, option(0x1e, 255)), destination(0x9e)), problem(2, 40+264+2)),
+		},
+		{
 			// "The pointer will point beyond the end of the ICMPv6 packet if the
 			// field in error is beyond what can fit in the maximum size of an
 			// ICMPv6 error message."

@@ -110,6 +110,15 @@ func fragments6() []suite.Case {
 			}, pong()),
 		},
 		{
+			// The length of the fragment would call for one (RFC 8200 §4.5).
+			ID: "error6-about-error-fragment", Title: "no error about a fragment of an error, over IPv6",
+			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
+			Place: "network/ipv6/icmp.go returnError",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				return byhandtest.Fragment(x.V6(byhandtest.IPv6{}).Packet(nil), message6(x, 1, 48)[:51], uint32(x.ID), 0, true)
+			}), suite.Silence()),
+		},
+		{
 			// "(e.3) A packet destined to an IPv6 multicast address", whatever RFC
 			// 8200 §4.5 asks for.
 			ID: "error6-fragment-multicast", Title: "no error about a fragment of odd length to a group",

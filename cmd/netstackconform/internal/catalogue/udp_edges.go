@@ -55,6 +55,18 @@ func udpEdges() []suite.Case {
 			}), suite.Reply(sentAsOnes())),
 		},
 		{
+			// "IPv6 receivers must discard UDP packets containing a zero checksum",
+			// whatever the sum of the packet is: a sender has to make that ones.
+			ID: "udp6-checksum-absent-fits", Title: "a checksum field of 0 is none, also where the sum comes to that",
+			Requirement: suite.Must, RFC: "RFC 8200 §8.1",
+			Place: "header/udp.go UDPValid",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				b := zeroSum(x, x.Peer6, suite.Host6).Packet(x.Peer6, suite.Host6)
+				put16(b, 46, 0)
+				return b
+			}), suite.Silence()),
+		},
+		{
 			// "... padded with zero octets at the end (if necessary) to make a
 			// multiple of two octets".
 			ID: "udp-lengths", Title: "datagrams of many lengths, odd ones too, come with their data",

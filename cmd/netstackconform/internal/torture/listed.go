@@ -83,6 +83,12 @@ var list = []Listed{
 	{"error6-quotes-trailing", func(d *Difference) bool {
 		return d.only("quote length") && d.Asked.Version == 6 && d.Trailing > 0
 	}},
+	{"v6-pointer-far", func(d *Difference) bool {
+		return d.only("pointer") && slices.ContainsFunc(d.Asked.IPv6.Extensions[:d.Asked.IPv6.Count], func(e wire.Extension) bool { return e.Len >= 256 })
+	}},
+	{"udp6-checksum-absent-fits", func(d *Difference) bool {
+		return d.Result == trace.Unexpected && d.Asked.Version == 6 && d.Asked.Upper == wire.LayerUDP && d.Asked.UDP.Checksum == 0
+	}},
 	{"v6-trailing-bytes-extension", func(d *Difference) bool {
 		return d.Result != trace.Differ && d.Asked.Version == 6 && d.Asked.IPv6.Count > 0 && d.Trailing > 0
 	}},
