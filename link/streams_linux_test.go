@@ -20,7 +20,10 @@ import (
 // streamMiB is for a long run by hand:
 //
 //	go test -run 'TestIntegrationStreams/offload-on' -stream-mib 10240 -timeout 1h ./link
-var streamMiB = flag.Int64("stream-mib", 128, "MiB that TestIntegrationStreams moves each way over each of IPv4 and IPv6")
+var streamMiB = flag.Int64("stream-mib", 32, "MiB that TestIntegrationStreams moves each way over each of IPv4 and IPv6")
+
+// streamPatience is how long a stream may take of which much has to be sent again.
+const streamPatience = 3 * time.Minute
 
 // dialer connects with segments of at most mss bytes, 0 for what the MTU allows.
 func dialer(mss int) *net.Dialer {
@@ -38,7 +41,7 @@ func dialer(mss int) *net.Dialer {
 // returns how long that took.
 func (h *host) bothWays(t *testing.T, address string, n int64, mss int, seed uint64) time.Duration {
 	t.Helper()
-	patience := 30*time.Second + time.Duration(n>>20)*time.Second/4
+	patience := streamPatience + time.Duration(n>>20)*time.Second/4
 	up, down := dial(t, address, takePort, mss, patience), dial(t, address, givePort, mss, patience)
 	start := time.Now()
 	var errUp, errDown error
@@ -71,8 +74,8 @@ func TestIntegrationStreams(t *testing.T) {
 	eachOffload(t, func(t *testing.T, o link.Options) {
 		h := newHost(t, o, 1500)
 		n := *streamMiB << 20
-		if o.Offload == link.OffloadOff || testing.Short() {
-			n /= 8 // it takes longer
+		if o.Offload == link.OffloadOff {
+			n /= 4 // it takes longer
 		}
 		for i, address := range []string{"172.16.0.2", "fd00:172::2"} {
 			d := h.bothWays(t, address, n, 0, uint64(i))
@@ -121,14 +124,14 @@ func TestIntegrationManyStreams(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			address := []string{"172.16.0.2", "fd00:172::2"}[i%2]
-			up, down := dial(t, address, takePort, 0, time.Minute), dial(t, address, givePort, 0, time.Minute)
+			up, down := dial(t, address, takePort, 0, streamPatience), dial(t, address, givePort, 0, streamPatience)
 			wg.Go(func() {
-				if err := upload(up, 4<<20, uint64(i)); err != nil {
+				if err := upload(up, 2<<20, uint64(i)); err != nil {
 					t.Errorf("%d: %v", i, err)
 				}
 			})
 			wg.Go(func() {
-				if err := download(down, 4<<20, uint64(i)+100); err != nil {
+				if err := download(down, 2<<20, uint64(i)+100); err != nil {
 					t.Errorf("%d: %v", i, err)
 				}
 			})
