@@ -177,8 +177,6 @@ func TestIntegrationDownUnderLoad(t *testing.T) {
 			if len(l.results) != 0 {
 				t.Errorf("a stream ended: %v", <-l.results)
 			}
-			// Beside the load two more streams would fight for their share: with one
-			// core for all, for half a minute now and then.
 			l.giveUp(t)
 			for _, address := range []string{"172.16.0.2", "fd00:172::2"} {
 				h.bothWays(t, address, 1<<20, 0, uint64(round))

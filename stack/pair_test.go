@@ -107,7 +107,7 @@ func full(a netip.Addr, port uint16) tcpip.FullAddress {
 
 // tryDial opens a TCP connection to the host.
 func (p *pair) tryDial(to netip.Addr, port uint16) (*gonet.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return gonet.DialContextTCP(ctx, p.client, full(to, port), protocolOf(to))
 }
@@ -120,7 +120,7 @@ func (p *pair) dial(to netip.Addr, port uint16) *gonet.TCPConn {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(3 * patience)); err != nil {
 		p.t.Fatal(err)
 	}
 	return c
@@ -145,7 +145,7 @@ func ask(c net.Conn, request []byte) ([]byte, error) {
 	if _, err := c.Write(request); err != nil {
 		return nil, err
 	}
-	if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	return readDatagram(c)
@@ -168,12 +168,15 @@ func silent(t *testing.T, c net.Conn) {
 	}
 }
 
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
 // eventually waits for what netstack does in its own time.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 10 s", what)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (p *pair) held(family int, port uint16) *gonet.TCPConn {
 
 // echoes reports whether a connection is served.
 func echoes(c *gonet.TCPConn) bool {
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	_, err := roundTrip(c, "x")
 	return err == nil
 }
@@ -207,9 +207,8 @@ func TestSetLimits(t *testing.T) {
 	if err := p.host.SetLimits(Limits{Connections: 2, Idle: time.Second, HalfOpen: 5}); err != nil {
 		t.Fatal(err)
 	}
-	p.held(0, 7)
-	eventually(t, "idle connection closed", func() bool { return p.counters("echo").Open == 1 })
-	wantDrops(t, p, DropIdle, 1)
+	p.dial(families[0].host, 7)
+	eventually(t, "idle connection closed", func() bool { return p.drops(DropIdle) == 1 && p.counters("echo").Open == 1 })
 	if !echoes(stays) {
 		t.Error("the first connection does not stay")
 	}
