@@ -22,7 +22,7 @@ func groups() []struct {
 		{"ICMP errors", [][]suite.Case{icmpErrors(), icmpErrors4()}},
 		{"ICMP queries", [][]suite.Case{queries(), queries4()}},
 		{"UDP", [][]suite.Case{udp(), udpEdges(), udpTrim()}},
-		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected(), tcpStream(), tcpClose(), tcpWindow(), tcpSACK(), tcpErrors()}},
+		{"TCP", [][]suite.Case{tcp(), tcpChecksum(), tcpOptions(), tcpConnected(), tcpStream(), tcpClose(), tcpWindow(), tcpShut(), tcpSACK(), tcpErrors()}},
 		{"Offload", [][]suite.Case{offload()}},
 		{"IPv6", [][]suite.Case{ipv6(), extensions(), errors6()}},
 		{"Neighbour Discovery", [][]suite.Case{neighbour(), neighbourChecks(), neighbourOthers()}},

@@ -4,7 +4,7 @@
 // Beside them stand options4_edges.go, options4_routes.go, fragments4.go,
 // fragments6.go, ecn.go, timeout.go, errors4.go, queries4.go, udp_edges.go,
 // tcp_checksum.go, tcp_options.go, tcp_connected.go, tcp_stream.go, tcp_close.go,
-// tcp_window.go, tcp_errors.go, extensions.go, neighbour_checks.go and
+// tcp_window.go, tcp_shut.go, tcp_errors.go, extensions.go, neighbour_checks.go and
 // neighbour_others.go, which are of the groups that they are named for (ecn.go and
 // timeout.go of the fragments, extensions.go of IPv6), catalogue.go, all of them in
 // a row, and build.go, what makes packets.

@@ -25,7 +25,7 @@ const (
 	upMarker = "host is up"
 	// upPatience is how long it may take until then, and downPatience until it
 	// has ended.
-	upPatience, downPatience = 10 * time.Second, 8 * time.Second
+	upPatience, downPatience = 30 * time.Second, 8 * time.Second
 	// logLines is how much of its log is kept.
 	logLines = 200
 )
@@ -85,7 +85,7 @@ func (d *Daemon) Start(sink func([]byte)) error {
 }
 
 // versionPatience is how long a binary may take to tell its version.
-const versionPatience = 5 * time.Second
+const versionPatience = 30 * time.Second
 
 // Version returns what a binary says of its version, given the flags.
 func Version(binary string, flags ...string) ([]byte, error) {

@@ -57,6 +57,8 @@ type Step struct {
 	// Repeats says that segments count also when they come again, which a host may
 	// send when it will.
 	Repeats bool
+	// Bulk says that the packets are many, and alike: they are not kept for reports.
+	Bulk bool
 	// Wait is how long after that replies are collected, at least.
 	Wait time.Duration
 	Want Want

@@ -26,6 +26,8 @@ type Exchange struct {
 	// Got are the replies of the steps before.
 	Got []*wire.Packet
 
+	// bulk says that no events are noted.
+	bulk   bool
 	seq    uint16
 	sent   [][]byte
 	events []Event
@@ -120,5 +122,8 @@ func (x *Exchange) quoted() []byte {
 func (x *Exchange) begin() { x.Echoes, x.Request, x.sent = nil, nil, nil }
 
 func (x *Exchange) note(step int, toHost bool, packet []byte) {
+	if x.bulk {
+		return
+	}
 	x.events = append(x.events, Event{Step: step, ToHost: toHost, Packet: slices.Clone(packet)})
 }

@@ -152,6 +152,7 @@ func (r *runner) one(x *Exchange, c *Case) (result Result) {
 	for n := range c.Steps {
 		st := &c.Steps[n]
 		x.begin()
+		x.bulk = st.Bulk
 		got, err := r.step(x, n+1, st, sources)
 		result.Events = x.events
 		if err != nil {

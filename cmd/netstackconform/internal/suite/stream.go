@@ -141,6 +141,24 @@ func Each(name string, m Match) Want {
 	}}
 }
 
+// Some wants one reply at least that fits, whatever comes besides.
+func Some(name string, m Match) Want {
+	return Want{Text: name + " with " + m.Text, repeats: true, judge: func(x *Exchange, got []*wire.Packet) string {
+		last := "silence"
+		for _, p := range got {
+			why := sound(p)
+			if why == "" {
+				why = m.Check(x, p)
+			}
+			if why == "" {
+				return ""
+			}
+			last = why + ": " + Describe(p)
+		}
+		return last
+	}}
+}
+
 // Amid wants what w does of all that comes, but for segments which come again: a
 // host that waits for an acknowledgement sends them when it will.
 func Amid(w Want) Want {

@@ -33,6 +33,12 @@ func (x *Exchange) segment(s sentSegment) *wire.Packet {
 func TestStream(t *testing.T) {
 	const fin, rst = byhandtest.Fin, byhandtest.Rst
 	six := Stream{Data: []byte("abcdef")}
+	some := Some("a segment", All(Segment(byhandtest.Ack), That("data", func(_ *Exchange, p *wire.Packet) string {
+		if DataLen(p) == 0 {
+			return "no data"
+		}
+		return ""
+	})))
 	ended := Stream{Data: []byte("abcdef"), Fin: true}
 	for _, test := range []struct {
 		name   string
@@ -56,6 +62,9 @@ func TestStream(t *testing.T) {
 		{"without a FIN", ended.Want(), []sentSegment{{0, "abcdef", 0}}, "whether a FIN came: false"},
 		{"with a FIN too early", ended.Want(), []sentSegment{{0, "abc", fin}, {3, "def", 0}}, "behind the FIN at byte 3"},
 		{"with a FIN behind a gap", ended.Want(), []sentSegment{{0, "abc", 0}, {6, "", fin}}, "left out from byte 3"},
+		{"some, among others and one with a RST", some, []sentSegment{{0, "", 0}, {0, "abc", rst}, {0, "abc", 0}, {0, "abc", 0}}, ""},
+		{"some, and none fits", some, []sentSegment{{0, "abc", rst}, {0, "", 0}}, "no data"},
+		{"some, and nothing came", some, nil, "silence"},
 		{"from the third on", Stream{At: 2, Data: []byte("cdef")}.Want(), []sentSegment{{0, "abcd", 0}, {4, "ef", 0}}, ""},
 		{"from the third on, old data again", Stream{At: 2, Data: []byte("cd")}.Want(), []sentSegment{{0, "ab", 0}, {2, "cd", 0}}, ""},
 		{"any data", Stream{Any: true, Fin: true}.Want(), []sentSegment{{0, "x", fin}}, ""},
