@@ -33,8 +33,10 @@ type files struct {
 	// single says that it cannot be rotated.
 	single bool
 	keep   int // 0: all
-	// retry is when the next file is tried again after it could not be opened.
-	retry time.Time
+	// retry is when the next file is tried again after it could not be opened, and
+	// retrySize at which size of the present one, if that is sooner.
+	retry     time.Time
+	retrySize int64
 }
 
 // newFiles opens the first file and writes its header.
@@ -116,16 +118,22 @@ func (f *files) name(number int) string {
 // the next is to begin.
 func (f *files) due(more int64) bool {
 	limit := f.limit.Load()
-	return limit > 0 && f.size+more > limit && (f.retry.IsZero() || !time.Now().Before(f.retry))
+	return limit > 0 && f.size+more > limit && (f.retry.IsZero() || f.size+more > f.retrySize || !time.Now().Before(f.retry))
 }
 
 // rotate begins the next file and ends the present one with last, a whole
 // block. With an error from the next file the present one goes on, and the
-// next is not due for a second.
+// next is not due for a second, or until as much again has been written, about which
+// there is no error: a disk that has room again is not to be filled by the present one.
 func (f *files) rotate(last []byte) error {
 	next, err := f.open()
 	if err != nil {
-		f.retry = time.Now().Add(retryAfter)
+		f.retrySize = f.size + f.limit.Load()
+		now := time.Now()
+		if now.Before(f.retry) {
+			return nil // that has been said
+		}
+		f.retry = now.Add(retryAfter)
 		return fmt.Errorf("begin next file: %w", err)
 	}
 	f.retry = time.Time{}
