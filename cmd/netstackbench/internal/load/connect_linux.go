@@ -17,6 +17,7 @@ func Connect(to netip.AddrPort, clients, size int, w Window) (Result, error) {
 	var (
 		measured, ending atomic.Bool
 		failed           failure
+		done             atomic.Int64
 		group            sync.WaitGroup
 		mu               sync.Mutex
 	)
@@ -40,6 +41,7 @@ func Connect(to netip.AddrPort, clients, size int, w Window) (Result, error) {
 				took := time.Since(begin)
 				if measured.Load() && !ending.Load() {
 					own.add(took)
+					done.Add(1)
 				}
 			}
 			mu.Lock()
@@ -47,13 +49,13 @@ func Connect(to netip.AddrPort, clients, size int, w Window) (Result, error) {
 			rtts.merge(own)
 		})
 	}
-	elapsed := w.pass(&measured, &ending)
+	elapsed := w.pass(&measured, &ending, func() bool { return done.Load() > 0 || failed.get() != nil })
 	group.Wait()
 	if err := failed.get(); err != nil {
 		return Result{}, err
 	}
 	if rtts.Count() == 0 {
-		return Result{}, fmt.Errorf("connect to %v: no connection in %v", to, w.Length)
+		return Result{}, fmt.Errorf("connect to %v: no connection in %v", to, elapsed)
 	}
 	return Result{Elapsed: elapsed, Operations: uint64(rtts.Count()), RTT: rtts}, nil
 }

@@ -51,7 +51,7 @@ func Datagrams(to netip.AddrPort, size, outstanding, each int, w Window) (Result
 	w.Mark()
 	begin = time.Now()
 	before := d.echoed
-	for time.Since(begin) < w.Length {
+	for time.Since(begin) < w.Length || d.echoed == before && time.Since(begin) < w.Length+overtime {
 		if err := d.round(); err != nil {
 			return Result{}, err
 		}

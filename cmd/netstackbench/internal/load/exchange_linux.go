@@ -18,6 +18,7 @@ func Exchange(to netip.AddrPort, n, size int, w Window) (Result, error) {
 	defer all.close()
 	var (
 		measured, ending atomic.Bool
+		done             atomic.Int64
 		failed           failure
 		workers          sync.WaitGroup
 		mu               sync.Mutex
@@ -44,18 +45,19 @@ func Exchange(to netip.AddrPort, n, size int, w Window) (Result, error) {
 				}
 				if measured.Load() {
 					own.add(time.Since(begin))
+					done.Add(1)
 				}
 			}
 		})
 	}
-	elapsed := w.pass(&measured, &ending)
+	elapsed := w.pass(&measured, &ending, func() bool { return done.Load() > 0 || failed.get() != nil })
 	all.end()
 	workers.Wait()
 	if err := failed.get(); err != nil {
 		return Result{}, fmt.Errorf("exchange: %w", err)
 	}
 	if rtts.Count() == 0 {
-		return Result{}, fmt.Errorf("exchange: none was done in %v", w.Length)
+		return Result{}, fmt.Errorf("exchange: none was done in %v", elapsed)
 	}
 	count := uint64(rtts.Count())
 	return Result{Elapsed: elapsed, Operations: count, Bytes: count * uint64(size), RTT: rtts}, nil

@@ -49,8 +49,8 @@ func Ping(to netip.Addr, interval time.Duration, w Window) (Pings, error) {
 	var answered uint64
 	begin := time.Now()
 	next := begin
-	until := func(d time.Duration) error {
-		for time.Since(begin) < d {
+	until := func(d, more time.Duration) error {
+		for time.Since(begin) < d || whole.Count() == 0 && time.Since(begin) < d+more {
 			e, err := p.once(nil)
 			if err != nil {
 				return err
@@ -72,13 +72,13 @@ func Ping(to netip.Addr, interval time.Duration, w Window) (Pings, error) {
 		}
 		return nil
 	}
-	if err := until(w.Warm); err != nil {
+	if err := until(w.Warm, 0); err != nil {
 		return Pings{}, err
 	}
 	w.Mark()
 	begin = time.Now()
 	kernel, whole = newRTT(), newRTT()
-	err = until(w.Length)
+	err = until(w.Length, overtime)
 	elapsed := time.Since(begin)
 	w.Mark()
 	if err != nil {

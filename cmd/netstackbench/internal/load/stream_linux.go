@@ -81,6 +81,10 @@ func bulk(to netip.AddrPort, n int, w Window, move func(int, []byte, *atomic.Uin
 	before, errBefore := count(all, &moved)
 	time.Sleep(w.Length)
 	after, errAfter := count(all, &moved)
+	for after == before && errAfter == nil && failed.get() == nil && time.Since(begin) < w.Length+overtime {
+		time.Sleep(time.Millisecond)
+		after, errAfter = count(all, &moved)
+	}
 	elapsed := time.Since(begin)
 	w.Mark()
 	ending.Store(true)
@@ -92,7 +96,7 @@ func bulk(to netip.AddrPort, n int, w Window, move func(int, []byte, *atomic.Uin
 		}
 	}
 	if after == before {
-		return Result{}, fmt.Errorf("move data: nothing moved in %v", w.Length)
+		return Result{}, fmt.Errorf("move data: nothing moved in %v", elapsed)
 	}
 	return Result{Elapsed: elapsed, Bytes: after - before}, nil
 }

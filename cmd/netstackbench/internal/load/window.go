@@ -11,21 +11,29 @@ import (
 type Window struct {
 	// Warm passes before the measured time.
 	Warm time.Duration
-	// Length of the measured time.
+	// Length of the measured time. Where nothing was done in it, as on a machine that
+	// has other things to do, it goes on until something is, for up to overtime.
 	Length time.Duration
 	// Mark is called by the load's own goroutine when the measured time begins
 	// and when it ends.
 	Mark func()
 }
 
+// overtime is how much longer a window is where nothing was done.
+const overtime = 10 * time.Second
+
 // pass waits until the window is over. measured and ending tell other goroutines
-// that its measured time has begun and ended; how long it was is returned.
-func (w Window) pass(measured, ending *atomic.Bool) time.Duration {
+// that its measured time has begun and ended; how long it was is returned. some
+// reports whether there is anything to show for it, or never will be.
+func (w Window) pass(measured, ending *atomic.Bool, some func() bool) time.Duration {
 	time.Sleep(w.Warm)
 	w.Mark()
 	begin := time.Now()
 	measured.Store(true)
 	time.Sleep(w.Length)
+	for !some() && time.Since(begin) < w.Length+overtime {
+		time.Sleep(time.Millisecond)
+	}
 	ending.Store(true)
 	elapsed := time.Since(begin)
 	w.Mark()

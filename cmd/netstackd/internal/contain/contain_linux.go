@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,8 @@ func become(uid, gid int) error {
 	if err := control(unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
 		return fmt.Errorf("keep capabilities: %w", err)
 	}
+	soon := time.NewTicker(time.Millisecond) // as in every
+	defer soon.Stop()
 	// On every thread, those of the syscall package do.
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("leave other groups: %w", err)
@@ -161,7 +164,14 @@ func control(option int, argument2, argument3 uintptr) error {
 }
 
 // every makes a system call on every thread. The last three arguments are 0.
+//
+// The runtime stops all goroutines for it. In Go 1.26 one that was about to enter a
+// system call that blocks may be missed, until the runtime's monitor looks again: at
+// the next timer, or after a minute (reentersyscall and sysmon of runtime/proc.go). So
+// there is a timer.
 func every(call, a, b, c uintptr) error {
+	soon := time.NewTicker(time.Millisecond)
+	defer soon.Stop()
 	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
 	}
