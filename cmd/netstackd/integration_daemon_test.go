@@ -27,7 +27,7 @@ const (
 )
 
 // patience bounds the start and the end of the daemon.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // logText collects what the daemon logs. Safe for concurrent use.
 type logText struct {

@@ -27,21 +27,24 @@ func TestIntegrationGarbage(t *testing.T) {
 	d := startDaemon(t, flags...)
 	in := newInjector(t)
 	random := rand.New(rand.NewPCG(1, 2))
-	begin := time.Now()
+	begin, before := time.Now(), kernelCounts(t)
 	for i := range garbage {
 		version := 4 + i%2*2
 		in.send(t, version, nonsense(random, i/2%4, version))
 		// A burst longer than the device queue is dropped by the kernel,
 		// before the daemon could prove anything.
 		if i%100 == 99 {
-			time.Sleep(2 * time.Millisecond)
+			waitFor(t, "the daemon to read", func() bool {
+				now := kernelCounts(t)
+				return now.TxPackets+now.TxDropped-before.TxPackets-before.TxDropped > uint64(i)
+			})
 		}
 	}
 	t.Logf("%d packets in %v", garbage, time.Since(begin).Round(time.Millisecond))
 	pinged(t, tool(t, patience, "ping", "-c", "3", "-i", "0.2", netstack4), 3)
 	pinged(t, tool(t, patience, "ping", "-6", "-c", "3", "-i", "0.2", netstack6), 3)
 	t.Run("echo", func(t *testing.T) { tcpEcho(t, netstack4) })
-	overrun := kernelDropped(t)
+	overrun := int(kernelCounts(t).TxDropped)
 	d.stop(t)
 
 	s := readTrace(t, path).summary
@@ -65,14 +68,15 @@ func TestIntegrationGarbage(t *testing.T) {
 	t.Logf("%d in, %d out, %d trace events lost, drops %v", s.Packets.In, s.Packets.Out, s.TraceLost, s.Drops)
 }
 
-// kernelDropped is how many packets found the device's queue full (tx_dropped).
-func kernelDropped(t *testing.T) int {
+// kernelCounts are the kernel's, of the device: TxPackets were read, TxDropped found
+// its queue full.
+func kernelCounts(t *testing.T) *netlink.LinkStatistics {
 	t.Helper()
 	l, err := netlink.LinkByName(device)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return int(l.Attrs().Statistics.TxDropped)
+	return l.Attrs().Statistics
 }
 
 // nonsense makes one packet of the given kind.
