@@ -15,7 +15,7 @@ import (
 // host would say; byHandError are those of them that answer with an error.
 const (
 	byHand      = mendSourceRoute | mendSolicitation | byHandError | mendReassemblyTimeout
-	byHandError = mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendRouteFailed | mendFarPointer
+	byHandError = mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendRouteFailed | mendFarPointer | mendQuoteLength
 )
 
 // How many errors made by hand are sent at most, a second and at once: as many as

@@ -19,7 +19,7 @@
 //     beginning of a TCP connection, segment.go of what comes then, flows.go what has
 //     to be known for that, and routes.go of source routes.
 //   - byhand.go: the mends that answer in netstack's place: pointer.go of parameter
-//     problems; late.go: [Guard.Sweep], fragments whose time is up.
+//     problems and what they quote; late.go: [Guard.Sweep], fragments whose time is up.
 //   - restart.go: [Guard.Restart], when netstack begins anew.
 //   - reason.go: the closed list of reasons.
 package guard

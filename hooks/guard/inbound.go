@@ -24,6 +24,11 @@ func (g *Guard) mendInbound(p *hooks.Packet) {
 			return
 		}
 	}
+	if endsEarly(&p.Packet) && g.mends.has(mendQuoteLength) && !p.Fragment.IsFragment() {
+		if g.withholdError(p, mendQuoteLength); p.Stopped() {
+			return
+		}
+	}
 	if !p.Problem.IsZero() {
 		return
 	}

@@ -75,6 +75,17 @@ var inboundMendings = []mending{
 		bare: icmp6(1), mended: silent,
 	},
 	{
+		name: "an unknown option, and bytes behind a datagram", mend: "quote-length",
+		in:     [][]byte{longer(unknownOption)},
+		bare:   quotes6(longer(unknownOption)[:40+8+8+16]),
+		mended: quotes6(longer(unknownOption)),
+	},
+	{
+		name: "nothing wrong, and bytes behind a datagram", mend: "quote-length",
+		in:   [][]byte{longer(padding)},
+		bare: icmp6(1), mended: icmp6(1),
+	},
+	{
 		name: "an unknown option behind a long header", mend: "far-pointer",
 		in:   [][]byte{ping6(long, unknownOption)},
 		bare: problem6(2, 40+2), mended: problem6(2, 40+256+2),
@@ -111,6 +122,13 @@ func unchecked(n int) []byte {
 	b = d.Packet(peer6, host6)
 	b[46], b[47] = 0, 0
 	return b
+}
+
+// longer is a datagram of 16 bytes of data to a port where nobody listens, with 24 bytes
+// behind it, behind an extension header.
+func longer(e byhandtest.Extension) []byte {
+	d := byhandtest.UDP{SrcPort: 1, DstPort: 9, Data: byhandtest.Data(16)}.Datagram(peer6, host6)
+	return byhandtest.IPv6{Src: peer6, Dst: host6, Protocol: 17, Extensions: []byhandtest.Extension{e}}.Packet(append(d, byhandtest.Data(24)...))
 }
 
 // Extension headers.

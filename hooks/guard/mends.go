@@ -52,6 +52,7 @@ const (
 	mendNeighbourOption
 	mendZeroChecksum
 	mendFarPointer
+	mendQuoteLength
 
 	all = 1<<iota - 1
 )
@@ -84,6 +85,7 @@ var list = [...]Mend{
 	{"neighbour-option", "has netstack ignore the options of router advertisements in neighbour solicitations and advertisements", "RFC 4861 §7.1.1, §7.1.2"},
 	{"zero-checksum", "drops an IPv6 datagram without a checksum, which netstack takes if its sum comes to 0", "RFC 8200 §8.1"},
 	{"far-pointer", "reports what is wrong behind an IPv6 extension header of 256 bytes or more, whose length netstack leaves out of the pointer in part", "RFC 4443 §3.4"},
+	{"quote-length", "reports what is wrong with an IPv6 packet that goes on behind a UDP datagram, with a quote of all of it", "RFC 4443 §2.4"},
 }
 
 // List returns all mends.

@@ -38,3 +38,19 @@ func (g *Guard) withholdFar(p *hooks.Packet, pr byhand.Prediction) bool {
 	}
 	return false
 }
+
+// endsEarly reports whether behind a UDP datagram over IPv6, by its own length, there is
+// more in the packet, which netstack then leaves out of what an error quotes.
+func endsEarly(p *wire.Packet) bool {
+	return p.IPv6.Count > 0 && p.Upper == wire.LayerUDP && p.UDP.Length < p.DataLen()
+}
+
+// withholdError withholds a packet about whose extension headers an error is due.
+func (g *Guard) withholdError(p *hooks.Packet, mend Mends) {
+	if g.hand.endpoint.Load() == nil {
+		return
+	}
+	if pr := g.hand.predict(p); pr.Form == byhand.ICMPError && pr.Reply != nil {
+		p.Withhold(nameOf(mend))
+	}
+}
