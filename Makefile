@@ -19,7 +19,7 @@ SOAKFLAGS ?=
 # More flags for `make conform`: CONFORMFLAGS='-only ^tcp -junit FILE'.
 CONFORMFLAGS ?=
 
-# Flags for `make torture`: TORTUREFLAGS='-packets 1000000 -seed 7'.
+# Flags for `make torture`: TORTUREFLAGS='-packets 1000000 -tun-packets 100000 -seed 7'.
 TORTUREFLAGS ?=
 
 VERSION := $(shell git describe --always --dirty --tags 2>/dev/null || echo dev)
@@ -188,8 +188,8 @@ conform: ## ask netstack, netstackd, the kernel and the reference host what the 
 	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackconform
 	@bin/netstackconform $(CONFORMFLAGS)
 
-torture: ## ten million hostile packets through all of netstackd, around a fake device
-	@$(BUILD) -o bin/ ./cmd/netstackconform
+torture: ## ten million hostile packets around a fake device, and a million through TUN devices
+	@$(BUILD) -o bin/ ./cmd/netstackd ./cmd/netstackconform
 	@bin/netstackconform torture $(TORTUREFLAGS)
 
 bench: ## measure netstackd beside the kernel and netstack on other links (7 min)

@@ -32,8 +32,8 @@ func conform(opts *options, stdout, stderr io.Writer) error {
 		return err
 	}
 	if slices.ContainsFunc(opts.hosts, func(name string) bool { return name != linux }) {
-		if _, err := exec.LookPath(opts.binary); err != nil {
-			return fmt.Errorf("find netstackd: %w: make build makes it, or name it with -netstackd", err)
+		if err := findBinary(opts.binary); err != nil {
+			return err
 		}
 	}
 	r := &report.Report{Cases: opts.cases, Netstack: netstack, Reference: reference, GVisor: gVisor(opts.binary)}
@@ -54,6 +54,14 @@ func conform(opts *options, stdout, stderr io.Writer) error {
 		err = errors.Join(err, errors.New(wrong))
 	}
 	return err
+}
+
+// findBinary reports whether netstackd is there.
+func findBinary(name string) error {
+	if _, err := exec.LookPath(name); err != nil {
+		return fmt.Errorf("find netstackd: %w: make build makes it, or name it with -netstackd", err)
+	}
+	return nil
 }
 
 // runAll runs the cases at all hosts at once.

@@ -42,11 +42,16 @@ func binaries(t *testing.T) (dir string, inside bool) {
 	return dir, true
 }
 
-// conformance runs the suite. It wants nothing left behind.
+// conformance runs the suite.
 func conformance(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"),
-		append([]string{"-netstackd", filepath.Join(dir, "netstackd")}, args...)...)
+	return command(t, dir, append([]string{"-netstackd", filepath.Join(dir, "netstackd")}, args...)...)
+}
+
+// command runs the command. It wants nothing left behind.
+func command(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), args...)
 	cmd.WaitDelay = 10 * time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var out, errs bytes.Buffer
@@ -56,13 +61,19 @@ func conformance(t *testing.T, dir string, args ...string) (status int, stdout, 
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("run: %v\n%s", err, &errs)
 	}
+	wantNoProcess(t, dir)
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// wantNoProcess wants none of the binaries in a folder to be running.
+func wantNoProcess(t *testing.T, dir string) {
+	t.Helper()
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
 	for _, link := range links {
 		if program, err := os.Readlink(link); err == nil && strings.HasPrefix(program, dir) {
 			t.Errorf("a process is left: %s %s", link, program)
 		}
 	}
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
 // TestIntegrationConform runs a few cases at all hosts: quick ones, a slow one,

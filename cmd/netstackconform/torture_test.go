@@ -18,10 +18,11 @@ func TestTortureRefusals(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-packets", "0"}, "-packets expects one or more"},
+		{[]string{"-packets", "0", "-tun-packets", "0"}, "leave nothing to send: give one of them"},
 		{[]string{"-packets", "many"}, "see torture -help"},
 		{[]string{"-guard", "on,shut"}, `-guard "shut": expected on, strict or off`},
-		{[]string{"-time", "-1s"}, "-time none or more"},
+		{[]string{"-time", "-1s"}, "-time and -settle expect none or more"},
+		{[]string{"-settle", "-1s"}, "-time and -settle expect none or more"},
 		{[]string{"more"}, `unexpected argument "more"`},
 		{[]string{"-way", "{"}, "-way: "},
 	} {
@@ -45,7 +46,7 @@ func TestTorture(t *testing.T) {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	file := filepath.Join(dir, "report.json")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), "torture", "-packets", "8000", "-seed", "1", "-guard", "strict", "-json", file)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), "torture", "-packets", "8000", "-tun-packets", "0", "-seed", "1", "-guard", "strict", "-json", file)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "-guard strict -offload on, errors not limited: well") {
 		t.Errorf("%v\n%s", err, out)
@@ -64,7 +65,7 @@ func TestTorture(t *testing.T) {
 	if err != nil || report.Seed != 1 || len(report.Ways) != 2 || report.Ways[1].Sent < 4000 || report.Ways[1].Kinds["echo"] == 0 {
 		t.Errorf("%v, report %+v", err, report)
 	}
-	cmd = exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), "torture", "-packets", "60000", "-seed", "1", "-guard", "off")
+	cmd = exec.CommandContext(t.Context(), filepath.Join(dir, "netstackconform"), "torture", "-packets", "60000", "-tun-packets", "0", "-seed", "1", "-guard", "off")
 	out, err = cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "WRONG: netstack panicked (inbound)") ||
 		!strings.Contains(string(out), "expected to parse IPv4 header we just created") {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	device = "conform0"
+	// Device is the name of a host's device.
+	Device = "conform0"
 	// upMarker is what the daemon says when it answers.
 	upMarker = "host is up"
 	// upPatience is how long it may take until then, and downPatience until it
@@ -32,6 +34,12 @@ const (
 
 // A Daemon is the netstackd binary, as a host.
 type Daemon struct {
+	// Output gets what it writes to standard output, and Logged each line of its
+	// log, in order, from one goroutine; either may be nil. They are set before
+	// Start.
+	Output *os.File
+	Logged func(line string)
+
 	name, binary string
 	flags        []string
 
@@ -57,24 +65,33 @@ func NewDaemon(name, binary string, flags ...string) *Daemon {
 // Name implements suite.Host.
 func (d *Daemon) Name() string { return d.name }
 
+// Enter takes the calling thread, to which its goroutine must be bound for good, into
+// the daemon's network namespace, a new one in which the kernel is quiet. Start does
+// so if it has not been done.
+func (d *Daemon) Enter() error {
+	if d.inside {
+		return nil
+	}
+	err := d.knowsFlags()
+	if err == nil {
+		err = leave()
+	}
+	if err == nil {
+		err = set(quiet)
+	}
+	d.inside = err == nil
+	return err
+}
+
 // Start implements suite.Host.
 func (d *Daemon) Start(sink func([]byte)) error {
-	if !d.inside {
-		if err := d.knowsFlags(); err != nil {
-			return err
-		}
-		if err := leave(); err != nil {
-			return err
-		}
-		if err := set(quiet); err != nil {
-			return err
-		}
-		d.inside = true
+	if err := d.Enter(); err != nil {
+		return err
 	}
 	if err := d.launch(); err != nil {
 		return errors.Join(fmt.Errorf("start %s: %w", d.name, err), d.Stop())
 	}
-	i, err := net.InterfaceByName(device)
+	i, err := net.InterfaceByName(Device)
 	if err == nil {
 		d.socket, err = openPackets(i.Index, sink)
 	}
@@ -115,11 +132,14 @@ func (d *Daemon) knowsFlags() error {
 func (d *Daemon) launch() error {
 	args := append([]string{
 		"-addr", suite.Prefix4.String(), "-addr", suite.Prefix6.String(), "-host", suite.Near4, "-host", suite.Near6,
-		"-tun", device, "-services", "echo,discard,http",
+		"-tun", Device, "-services", "echo,discard,http",
 	}, d.flags...)
 	d.cmd = exec.Command(d.binary, args...)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	d.up, d.done, d.err, d.log = make(chan struct{}), make(chan struct{}), nil, nil
+	if d.Output != nil {
+		d.cmd.Stdout = d.Output
+	}
 	stderr, err := d.cmd.StderrPipe()
 	if err == nil {
 		err = d.cmd.Start()
@@ -151,6 +171,9 @@ func (d *Daemon) readLog(r io.Reader) {
 	for {
 		line, err := in.ReadString('\n')
 		if line != "" {
+			if d.Logged != nil {
+				d.Logged(strings.TrimSpace(line))
+			}
 			d.mu.Lock()
 			// What it died of comes first, and then many stacks.
 			if len(d.log) < logLines {
@@ -197,6 +220,14 @@ func (d *Daemon) SendUnfinished(packet []byte, segment int) error {
 	return d.socket.send(packet, unfinished(packet, segment))
 }
 
+// SendFrame gives the host a packet behind its struct virtio_net_hdr (virtio 1.2
+// §5.1.6), as they are. The error is the kernel's own, at once: it takes no header
+// that does not fit, and drops what its queue has no room for.
+func (d *Daemon) SendFrame(frame []byte) error { return d.socket.sendFrame(frame) }
+
+// PID is that of the process.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
 // Wait implements suite.Host.
 func (d *Daemon) Wait(t time.Duration) { time.Sleep(t) }
 
@@ -212,6 +243,9 @@ func (d *Daemon) Died() error {
 	}
 	return fmt.Errorf("it died: %w%s", d.err, d.lastWords())
 }
+
+// Exit says how it ended, to be asked after Stop: nil is with exit status 0.
+func (d *Daemon) Exit() error { return d.err }
 
 // Stop implements suite.Host. What the daemon says to it is of no interest.
 func (d *Daemon) Stop() error {

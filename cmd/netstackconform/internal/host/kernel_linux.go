@@ -69,20 +69,20 @@ func (k *Kernel) open() error {
 		return fmt.Errorf("open /dev/net/tun: %w", err)
 	}
 	k.fd = fd
-	request, err := unix.NewIfreq(device)
+	request, err := unix.NewIfreq(Device)
 	if err == nil {
 		request.SetUint16(unix.IFF_TUN | unix.IFF_VNET_HDR)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err != nil {
-		return fmt.Errorf("make device %s: %w", device, err)
+		return fmt.Errorf("make device %s: %w", Device, err)
 	}
-	l, err := netlink.LinkByName(device)
+	l, err := netlink.LinkByName(Device)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", device, err)
+		return fmt.Errorf("find %s: %w", Device, err)
 	}
 	if err := errors.Join(netlink.LinkSetMTU(l, mtu), netlink.LinkSetUp(l)); err != nil {
-		return fmt.Errorf("bring %s up: %w", device, err)
+		return fmt.Errorf("bring %s up: %w", Device, err)
 	}
 	for _, p := range []netip.Prefix{suite.Prefix4, suite.Prefix6} {
 		a := &netlink.Addr{IPNet: ipNet(p)}
@@ -90,7 +90,7 @@ func (k *Kernel) open() error {
 			a.Flags = unix.IFA_F_NODAD
 		}
 		if err := netlink.AddrAdd(l, a); err != nil {
-			return fmt.Errorf("add %v to %s: %w", p, device, err)
+			return fmt.Errorf("add %v to %s: %w", p, Device, err)
 		}
 	}
 	// A reply to whatever source has a way, as behind netstackd.

@@ -10,8 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollInterval is how long a reader may take to see that it is to end.
-const pollInterval = 20 * time.Millisecond
+const (
+	// pollInterval is how long a reader may take to see that it is to end.
+	pollInterval = 20 * time.Millisecond
+	// socketRoom is what a socket may hold, in bytes: a flood of packets.
+	socketRoom = 8 << 20
+)
 
 // A reader reads packets from a descriptor until it is stopped.
 type reader struct {
@@ -79,6 +83,9 @@ func openPackets(index int, sink func([]byte)) (*packetSocket, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open packet socket: %w", err), unix.Close(fd))
 	}
+	// Only root may have that much, others have what there is.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketRoom)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, socketRoom)
 	s := &packetSocket{fd: fd, index: index}
 	s.reader = read(fd, s.receive, sink)
 	return s, nil
@@ -101,11 +108,10 @@ func (s *packetSocket) receive(buf []byte) ([][]byte, error) {
 
 // send sends a packet, with what is left undone on it. A full queue is waited out.
 func (s *packetSocket) send(packet []byte, o offload) error {
-	to := &unix.SockaddrLinklayer{Protocol: network(protocolOf(packet)), Ifindex: s.index}
 	b := append(o.append(nil), packet...)
 	var err error
 	for range 1000 {
-		err = unix.Sendto(s.fd, b, 0, to)
+		err = s.sendFrame(b)
 		if !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EAGAIN) {
 			break
 		}
@@ -115,6 +121,12 @@ func (s *packetSocket) send(packet []byte, o offload) error {
 		return fmt.Errorf("send %d bytes: %w", len(packet), err)
 	}
 	return nil
+}
+
+// sendFrame sends a packet with its header before it, if there is room.
+func (s *packetSocket) sendFrame(frame []byte) error {
+	to := &unix.SockaddrLinklayer{Protocol: network(protocolOf(frame[offloadLen:])), Ifindex: s.index}
+	return unix.Sendto(s.fd, frame, 0, to)
 }
 
 func (s *packetSocket) close() error {

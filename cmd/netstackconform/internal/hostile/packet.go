@@ -132,8 +132,8 @@ func (s segment) bytes(src, dst netip.Addr) []byte {
 	return b
 }
 
-// complete writes the right checksums into a packet, as far as it has any.
-func complete(b []byte) {
+// Complete writes the right checksums into a packet, as far as it has any.
+func Complete(b []byte) {
 	for range 2 { // the header's first: the upper layer's may be judged after it
 		var p wire.Packet
 		p.Decode(b)

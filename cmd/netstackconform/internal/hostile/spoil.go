@@ -14,7 +14,7 @@ func (g *Generator) spoil(b []byte) []byte {
 		b = g.damage(b)
 	}
 	if g.chance(75) {
-		complete(b)
+		Complete(b)
 	}
 	return b
 }

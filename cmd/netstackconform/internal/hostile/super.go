@@ -15,6 +15,9 @@ type Header struct {
 	HeaderLen, SegmentSize, ChecksumStart, ChecksumOffset uint16
 }
 
+// IsSuperDatagram reports whether it says of a packet that it is many datagrams.
+func (h Header) IsSuperDatagram() bool { return h.Segmentation == segmentsUDP }
+
 // HeaderLen is the length of a Header's bytes.
 const HeaderLen = 10
 

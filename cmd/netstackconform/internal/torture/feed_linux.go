@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -15,13 +16,13 @@ import (
 )
 
 const (
-	// stretch is how many packets go between two pings, and samples how many samples of
+	// stretch is how many packets go between two pings usually, and samples how many samples of
 	// memory are taken in a run.
 	stretch = 5_000
 	samples = 20
 	// patience is how long a ping may take, or a packet wait for room, until something
-	// hangs.
-	patience = 30 * time.Second
+	// hangs, and pingTry how long until a ping is sent again: a device may lose one.
+	patience, pingTry = 30 * time.Second, time.Second
 	// openPatience is how long a SYN-ACK is waited for: where there is no room for
 	// a connection none comes.
 	openPatience = 100 * time.Millisecond
@@ -33,6 +34,8 @@ type feed struct {
 	synAcks chan synAck
 	pongs   chan uint32
 	seq     uint32
+	// stretch is how many packets go between two pings.
+	stretch uint64
 }
 
 // A synAck is what is to be known of one.
@@ -43,7 +46,7 @@ type synAck struct {
 }
 
 func newFeed(send func(*hostile.Packet) error) *feed {
-	return &feed{send: send, synAcks: make(chan synAck, 64), pongs: make(chan uint32, 64)}
+	return &feed{send: send, synAcks: make(chan synAck, 64), pongs: make(chan uint32, 64), stretch: stretch}
 }
 
 // pingMark is the beginning of the data of our pings.
@@ -61,15 +64,27 @@ func (f *feed) heard(b []byte) {
 		case f.synAcks <- synAck{netip.AddrPortFrom(p.Dst, p.TCP.DstPort), p.TCP.SrcPort, p.TCP.Seq}:
 		default: // more than anybody waits for
 		}
-	case p.Upper == wire.LayerICMPv4 || p.Upper == wire.LayerICMPv6:
-		if d := p.Data(); len(d) == 8+len(pingMark)+4 && bytes.HasPrefix(d[8:], pingMark) &&
-			(p.ICMP.Type == wire.ICMPv4EchoReply || p.ICMP.Type == wire.ICMPv6EchoReply) {
+	default:
+		if seq, ok := pingOf(&p, wire.ICMPv4EchoReply, wire.ICMPv6EchoReply); ok {
 			select {
-			case f.pongs <- binary.BigEndian.Uint32(d[8+len(pingMark):]):
+			case f.pongs <- seq:
 			default:
 			}
 		}
 	}
+}
+
+// pingOf returns the number of a ping of ours, or of the reply to one: type4 and type6
+// say which.
+func pingOf(p *wire.Packet, type4, type6 uint8) (seq uint32, ok bool) {
+	if p.Upper != wire.LayerICMPv4 && p.Upper != wire.LayerICMPv6 || p.ICMP.Type != type4 && p.ICMP.Type != type6 {
+		return 0, false
+	}
+	d := p.Data()
+	if len(d) != 8+len(pingMark)+4 || !bytes.HasPrefix(d[8:], pingMark) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(d[8+len(pingMark):]), true
 }
 
 // feed sends what a generator makes. sample, unless it is nil, is called now and
@@ -104,7 +119,7 @@ func (f *feed) feed(ctx context.Context, c Config, o *Outcome, sample func() (Sa
 			if err := f.look(ctx, o, sample); err != nil {
 				return err
 			}
-		case o.Sent/stretch > looked/stretch:
+		case o.Sent/f.stretch > looked/f.stretch:
 			if err := f.look(ctx, o, nil); err != nil {
 				return err
 			}
@@ -138,12 +153,15 @@ func (f *feed) look(ctx context.Context, o *Outcome, sample func() (Sample, erro
 func (f *feed) all(packets []hostile.Packet, o *Outcome) error {
 	for i := range packets {
 		p := &packets[i]
-		if err := f.send(p); err != nil {
+		switch err := f.send(p); {
+		case errors.Is(err, errRefused):
+			continue
+		case err != nil:
 			return fmt.Errorf("after %d packets: %w", o.Sent, err)
 		}
 		o.Sent++
 		o.Kinds[string(p.Kind)]++
-		if p.Header.Segmentation == 5 {
+		if p.Header.IsSuperDatagram() {
 			o.Supers++
 		}
 	}
@@ -176,22 +194,35 @@ func (f *feed) ping(ctx context.Context, to netip.Addr, o *Outcome) error {
 	}
 	f.seq++
 	p := hostile.Ping(netip.MustParseAddr(from), to, f.seq, binary.BigEndian.AppendUint32(bytes.Clone(pingMark), f.seq))
-	if err := f.send(&p); err != nil {
-		return fmt.Errorf("ping after %d packets: %w", o.Sent, err)
+	for begin := time.Now(); time.Since(begin) < patience; {
+		if err := f.send(&p); err != nil {
+			return fmt.Errorf("ping after %d packets: %w", o.Sent, err)
+		}
+		o.Pings++
+		if f.ponged(ctx, pingTry) {
+			return nil
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 	}
-	o.Pings++
-	timer := time.NewTimer(patience)
+	return fmt.Errorf("after %d packets a ping to %s is not answered in %v", o.Sent, to, patience)
+}
+
+// ponged reports whether the last ping is answered within a time, unless ctx ends.
+func (f *feed) ponged(ctx context.Context, within time.Duration) bool {
+	timer := time.NewTimer(within)
 	defer timer.Stop()
 	for {
 		select {
 		case seq := <-f.pongs:
 			if seq == f.seq {
-				return nil
+				return true
 			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return false
 		case <-timer.C:
-			return fmt.Errorf("after %d packets a ping to %s is not answered in %v", o.Sent, to, patience)
+			return false
 		}
 	}
 }

@@ -72,6 +72,10 @@ func (o *Outcome) text(b *strings.Builder) {
 	table(b, "fates", o.Counts.Fates)
 	table(b, "dropped, guarded or mended", o.Counts.Drops)
 	table(b, "by the link", o.Counts.Link)
+	if k := o.Kernel; k != nil {
+		fmt.Fprintf(b, "  the kernel: %d read from the device, %d dropped before; %d of them its own\n", k.Passed, k.Dropped, k.Own)
+		table(b, "refused by the kernel, and not sent", k.Refused)
+	}
 	c := o.Counts.Compare
 	fmt.Fprintf(b, "  compared: %d match, %d differ, %d missing, %d unexpected, %d unjudged\n", c.Match, c.Differ, c.Missing, c.Unexpected, c.Unjudged)
 	listed := map[string]uint64{}
@@ -90,6 +94,9 @@ func (o *Outcome) text(b *strings.Builder) {
 		fmt.Fprintf(b, "  heap %d MiB before, %d at most, %d after; resident %d, %d, %d MiB; goroutines %d, %d, %d\n",
 			first.Heap>>20, most.Heap>>20, o.After.Heap>>20, first.Resident>>20, most.Resident>>20, o.After.Resident>>20,
 			first.Goroutines, most.Goroutines, o.After.Goroutines)
+		if o.Settled > 0 {
+			fmt.Fprintf(b, "  that is, %v after\n", o.Settled.Round(time.Second))
+		}
 	}
 	for _, f := range o.Findings {
 		fmt.Fprintf(b, "  FOUND %d times, and no case lists it: %s\n", f.Count, f.Name)

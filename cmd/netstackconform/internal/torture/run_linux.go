@@ -36,6 +36,9 @@ type Config struct {
 	// Watch says that memory and goroutines are to be watched, of which nobody else
 	// in the process may need more or less meanwhile.
 	Watch bool `json:"watch"`
+	// Settle is how long a netstackd at a TUN device may take in the end until it holds
+	// no more than early on; if it is 0 nobody looks.
+	Settle time.Duration `json:"settle,omitempty"`
 }
 
 // Name says which way it is.
@@ -142,15 +145,21 @@ func panicError(p stack.Panic) error {
 	return fmt.Errorf("netstack panicked (%s): %s\nof %d packets, the last %s\n%s", p.Where, p.Value, len(p.Packets), packet, p.Stack[:min(len(p.Stack), mostCrash)])
 }
 
+// inboundLosses are the reasons of the link's for packets that it does not hand on.
+var inboundLosses = []string{"link-empty", "link-malformed", "link-unknown-segmentation", "link-detached", "link-read-error"}
+
 // accountFor wants each packet sent to have come out of the link, or to be counted
 // there.
 func (o *Outcome) accountFor() {
 	c := &o.Counts
+	if passed := c.In - c.Kept; passed != c.Netstack {
+		o.wrong("the hooks let %d packets pass, netstack counts %d", passed, c.Netstack)
+	}
 	if c.In != c.LinkIn {
 		o.wrong("the link handed %d packets on, the hooks saw %d", c.LinkIn, c.In)
 	}
 	arrived, sent := c.In, o.Sent+o.Pings
-	for _, reason := range []string{"link-empty", "link-malformed", "link-unknown-segmentation", "link-detached", "link-read-error"} {
+	for _, reason := range inboundLosses {
 		arrived += c.Link[reason]
 	}
 	// Of a super-datagram the link makes as many as it holds.
