@@ -40,6 +40,10 @@ type Packet struct {
 	// Followers are who follow along and get its events, traced or not.
 	Followers Followers
 
+	// Answerers are those who answer echo requests, as it is when the packet comes: the
+	// hook that has put them there, hooks/respond, knows who they are.
+	Answerers any
+
 	checks      [2]wire.Check
 	nchecks     int
 	reassembled bool
@@ -243,7 +247,7 @@ func (p *Packet) begin(d Direction, n int, now time.Time) {
 	p.mends, p.instead, p.ahead = nil, nil, nil
 	p.delivered, p.within = false, nil
 	p.Fate, p.Reason, p.Untraced, p.stopped, p.held = Delivered, "", false, false, false
-	p.Followers = Followers{}
+	p.Followers, p.Answerers = Followers{}, nil
 	if d == Outbound {
 		p.Fate = Sent
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -18,7 +17,6 @@ import (
 // what they are reached by.
 type answerers struct {
 	*respond.Answerers
-	cfg   *config.Config
 	desks []*respond.Desk
 	log   logrus.FieldLogger
 	// spawner starts the processes; nil if there are none.
@@ -33,14 +31,14 @@ type answerers struct {
 }
 
 // newAnswerers returns the answerers that the configuration wants, or nil if
-// netstack answers everything and nobody scores it. Nobody is reached before
-// start.
+// netstack answers everything and nobody scores it, for good. Nobody is reached
+// before start.
 func newAnswerers(cfg *config.Config, log logrus.FieldLogger) *answerers {
 	names := cfg.Answerers()
-	if len(cfg.Shadow) == 0 && len(names) == 1 && names[0] == respond.Netstack {
+	if cfg.File == "" && len(cfg.Shadow) == 0 && len(names) == 1 && names[0] == respond.Netstack {
 		return nil
 	}
-	a := &answerers{cfg: cfg, log: log, left: make(chan struct{})}
+	a := &answerers{log: log, left: make(chan struct{})}
 	for _, name := range names {
 		if name != respond.Netstack && name != respond.ByHand {
 			a.desks = append(a.desks, respond.NewDesk(respond.DeskConfig{
@@ -56,8 +54,17 @@ func newAnswerers(cfg *config.Config, log logrus.FieldLogger) *answerers {
 	return a
 }
 
+// change has others answer, of those that there are. Who is asked no more is reached all
+// the same: it may answer what it was asked.
+func (a *answerers) change(cfg *config.Config) {
+	for _, d := range a.desks {
+		d.SetSendBadReplies(cfg.SendBadReplies)
+	}
+	a.Change(respond.Config{Default: cfg.Respond, For: cfg.RespondFor, Shadows: cfg.Shadow})
+}
+
 // unshadowed says that netstack's replies are of no interest where another answers.
-func (a *answerers) unshadowed() bool { return !slices.Contains(a.cfg.Shadow, respond.Netstack) }
+func (a *answerers) unshadowed() bool { return !a.Shadowed(respond.Netstack) }
 
 // start makes each external answerer reachable.
 func (a *answerers) start() error {

@@ -98,8 +98,8 @@ func TestIntegrationRespondFIFO(t *testing.T) {
 			echo "WRITE $wrong" > /tmp/tun_cmd && cat /tmp/tun_resp
 			echo "WRITE $(reply $packet)" > /tmp/tun_cmd && cat /tmp/tun_resp
 		done`, "/tmp/", dir+"/"))
-	pinged(t, tool(t, patience, "ping", "-4", "-c", "5", "-i", "0.1", netstack4), 5)
-	pinged(t, tool(t, patience, "ping", "-6", "-c", "5", "-i", "0.1", "-s", "1000", netstack6), 5)
+	pingedEach(t, 5, "-4", netstack4)
+	pingedEach(t, 5, "-6", "-s", "1000", netstack6)
 	d.stop(t)
 	// A shell that goes on makes files.
 	for _, name := range []string{"tun_cmd", "tun_resp"} {
@@ -133,12 +133,12 @@ func TestIntegrationRespondExec(t *testing.T) {
 	path, flags := traceFile(t, "compare")
 	answerer := script(t, answering)
 	d := startDaemon(t, append(flags, "-respond", answerer)...)
-	pinged(t, tool(t, patience, "ping", "-4", "-c", "10", "-i", "0.2", netstack4), 10)
-	pinged(t, tool(t, patience, "ping", "-6", "-c", "10", "-i", "0.2", netstack6), 10)
+	pingedEach(t, 10, "-4", netstack4)
+	pingedEach(t, 10, "-6", netstack6)
 	// Over the MTU the reply is fragmented for it.
 	for _, size := range []string{"1473", "3000", "20000"} {
-		pinged(t, tool(t, patience, "ping", "-4", "-c", "2", "-i", "0.5", "-s", size, netstack4), 2)
-		pinged(t, tool(t, patience, "ping", "-6", "-c", "2", "-i", "0.5", "-s", size, netstack6), 2)
+		pingedEach(t, 2, "-4", "-s", size, netstack4)
+		pingedEach(t, 2, "-6", "-s", size, netstack6)
 	}
 	d.waitLog(t, "answerer says: OK")
 	d.stop(t)
@@ -168,9 +168,9 @@ func TestIntegrationRespondReference(t *testing.T) {
 	d := startDaemon(t, append(flags, "-respond", answerer)...)
 	pinged(t, tool(t, patience, "ping", "-f", "-c", "500", netstack4), 500)
 	pinged(t, tool(t, patience, "ping", "-6", "-f", "-c", "500", netstack6), 500)
-	pinged(t, tool(t, patience, "ping", "-c", "2", "-i", "0.1", "-s", "60000", netstack4), 2)
-	pinged(t, tool(t, patience, "ping", "-R", "-c", "2", "-i", "0.1", netstack4), 2)
-	pinged(t, tool(t, patience, "ping", "-T", "tsandaddr", "-c", "2", "-i", "0.1", netstack4), 2)
+	pingedEach(t, 2, "-s", "60000", netstack4)
+	pingedEach(t, 2, "-R", netstack4)
+	pingedEach(t, 2, "-T", "tsandaddr", netstack4)
 	d.stop(t)
 	tr := readTrace(t, path)
 	tr.addsUp(t)
@@ -218,6 +218,9 @@ func TestIntegrationRespondSlow(t *testing.T) {
 	for name, c := range tr.answerers(t) {
 		if strings.HasPrefix(name, "exec:") && (c.Requests < atLeast || c.Answered != 0) {
 			t.Errorf("scorecard %+v", c)
+		}
+		if lost := tr.summary.Elsewhere["answerer-queue-full"] + tr.summary.Elsewhere["answerer-ended"]; strings.HasPrefix(name, "exec:") && c.Requests != lost {
+			t.Errorf("of %d requests %d are counted as lost", c.Requests, lost)
 		}
 	}
 }

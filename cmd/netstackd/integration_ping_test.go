@@ -43,6 +43,15 @@ func pinged(t *testing.T, out string, count int) {
 	}
 }
 
+// pingedEach pings n times, each with a ping of its own: whose only reply it waits for as
+// long as an answerer may take on a busy machine.
+func pingedEach(t *testing.T, n int, args ...string) {
+	t.Helper()
+	for range n {
+		pinged(t, tool(t, patience, "ping", append([]string{"-c", "1", "-W", "10"}, args...)...), 1)
+	}
+}
+
 // TestIntegrationPing pings every size once over each family. Every echo is
 // answered with its own data, and matches the reply computed by hand.
 func TestIntegrationPing(t *testing.T) {

@@ -4,6 +4,8 @@ package main_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -185,6 +188,97 @@ func TestIntegrationReloadServices(t *testing.T) {
 	s := readTrace(t, out).summary
 	if s.Compare["match"] == 0 || s.Compare["differ"]+s.Compare["missing"]+s.Compare["unexpected"] != 0 {
 		t.Errorf("the summary says %+v", s.Compare)
+	}
+}
+
+// TestIntegrationReloadAnswerers: SIGHUP has another answer pings, of those who were there
+// at the start. What waits for the one who did is answered by that one, or counted.
+func TestIntegrationReloadAnswerers(t *testing.T) {
+	if !inNamespace(t, "sh", "timeout") {
+		return
+	}
+	dir, out := openTo(t), filepath.Join(t.TempDir(), "trace.json")
+	base, fifo := "trace: compare\ntrace-format: json\ntrace-out: "+out+"\n", "fifo:"+dir
+	d, reload := configured(t, base+"respond: "+fifo+"\n")
+	raw, to := rawSocket(t, unix.AF_INET, unix.IPPROTO_ICMP), &unix.SockaddrInet4{Addr: netip.MustParseAddr(netstack4).As4()}
+	send := func(seq uint16) {
+		t.Helper()
+		if err := unix.Sendto(raw, echoRequest4(spoiledID, seq, make([]byte, 56)), 0, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replied := func(seq uint16) {
+		t.Helper()
+		if !received(t, raw, patience, func(m []byte) bool { return len(m) > 20 && isReply(m[20:], 0, seq) }) {
+			t.Fatalf("ping %d is not answered", seq)
+		}
+	}
+	// command gives one to the FIFO.
+	command := func(line string) string {
+		t.Helper()
+		return strings.TrimSpace(tool(t, patience, "sh", "-c", `echo "$1" > "$0/tun_cmd" && timeout 35 cat "$0/tun_resp"`, dir, line))
+	}
+	// read reads ping seq there.
+	read := func(seq uint16) []byte {
+		t.Helper()
+		packet, err := hex.DecodeString(command("READ"))
+		if err != nil || len(packet) < 28 || binary.BigEndian.Uint16(packet[26:]) != seq {
+			t.Fatalf("read %x, %v, want ping %d", packet, err, seq)
+		}
+		return packet
+	}
+
+	send(1)
+	waits := read(1)
+	reload(base+"respond: netstack\n", "configuration read again")
+	if want := `changed="respond shadow"`; !strings.Contains(d.log.String(), want) {
+		t.Errorf("the log does not say %s", want)
+	}
+	send(2)
+	replied(2)
+	reload(base+"respond: byhand\n", "changed=\"respond shadow\"")
+	send(3)
+	replied(3)
+
+	// To the ping of before its answerer answers yet.
+	waits = slices.Concat(waits[:12], waits[16:20], waits[12:16], []byte{0, 0, 0, 0}, waits[24:])
+	binary.BigEndian.PutUint16(waits[22:], ^onesSum(waits[20:]))
+	if said := command("WRITE " + hex.EncodeToString(waits)); said != "OK" {
+		t.Errorf("the FIFO says %q", said)
+	}
+	replied(1)
+
+	reload(base+"respond: exec:true\n", "configuration read again")
+	for _, want := range []string{"setting=respond", "changed=nothing"} {
+		if !strings.Contains(d.log.String(), want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
+	reload(base+"respond: fifo\n", "configuration refused, nothing is changed")
+	send(4)
+	replied(4)
+	reload(base+"respond: "+fifo+"\n", "changed=respond")
+	send(5)
+	read(5) // so it has come, and waits to the end
+	d.stop(t)
+
+	tr := readTrace(t, out)
+	tr.addsUp(t)
+	if n := tr.summary.Elsewhere["answerer-ended"]; n != 1 {
+		t.Errorf("%d requests are counted that waited at the end, want one", n)
+	}
+	for name, want := range map[string]scorecard{
+		fifo:       {Live: true, Requests: 2, Answered: 1, RightFirstTime: 1},
+		"byhand":   {Requests: 4, Answered: 4, RightFirstTime: 4},
+		"netstack": {Requests: 4, Answered: 4, RightFirstTime: 4},
+	} {
+		got := tr.answerers(t)[name]
+		if got.Live != want.Live || got.Requests != want.Requests || got.Answered != want.Answered || got.RightFirstTime != want.RightFirstTime {
+			t.Errorf("scorecard %+v, want %+v", got, want)
+		}
+	}
+	if c := tr.summary.Compare; c["differ"]+c["missing"]+c["unexpected"] != 0 {
+		t.Errorf("the summary says %+v", c)
 	}
 }
 

@@ -43,7 +43,7 @@ type pipeline struct {
 	guard *guard.Guard
 	// comparer is nil if nothing is ever written down.
 	comparer *compare.Comparer
-	// answerers is nil if netstack alone answers.
+	// answerers is nil if netstack alone answers, for good.
 	answerers *answerers
 	// outputs are what events are written to. sawAll says that the comparer has seen
 	// every packet so far.
@@ -125,7 +125,7 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		Numbers:     numbers,
 	}
 	if p.answerers != nil {
-		judge.Live, judge.Unshadowed = p.answerers.Live, p.answerers.unshadowed()
+		judge.Live, judge.Unshadowed = p.answerers.LiveOf, p.answerers.unshadowed
 	}
 	p.comparer = compare.New(judge)
 	p.chain = append(p.chain, p.comparer)

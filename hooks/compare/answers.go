@@ -17,10 +17,9 @@ type others struct {
 	open, bytes int
 }
 
-// liveOf returns who is to answer a request, and whether that is another than the
-// one who is judged.
-func (c *Comparer) liveOf(prediction *byhand.Prediction) (other bool) {
-	return c.cfg.Live != nil && prediction.Form == byhand.EchoReply && c.cfg.Live(prediction.Request.Dst) != c.cfg.Responder
+// liveOf reports whether another than the one who is judged is to answer a request.
+func (c *Comparer) liveOf(p *hooks.Packet, prediction *byhand.Prediction) (other bool) {
+	return c.cfg.Live != nil && prediction.Form == byhand.EchoReply && c.cfg.Live(p, prediction.Request.Dst) != c.cfg.Responder
 }
 
 // leave keeps a request that the responder has answered, or not, until the one

@@ -41,7 +41,7 @@ func TestAnswers(t *testing.T) {
 		b := newBench()
 		b.comparer = compare.New(compare.Config{
 			Host: byhand.New(addrs), Ledger: b.ledger, Tracer: b.rec, Responder: "netstack", Now: b.clock,
-			Live: func(netip.Addr) string { return "fifo" },
+			Live: func(*hooks.Packet, netip.Addr) string { return "fifo" },
 		})
 		received := b.now
 		b.in(request4(echo))

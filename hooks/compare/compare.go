@@ -43,13 +43,13 @@ type Config struct {
 	Refused func() uint64
 	// Responder is who is judged, as it stands in traces.
 	Responder string
-	// Live returns who is to answer an echo request to an address; nil means that
-	// Responder always is. The replies of others it knows by hooks.Packet.Answer;
-	// those of Responder are not sent then.
-	Live func(dst netip.Addr) string
-	// Unshadowed says that what Responder answers is not to be reported where
-	// another is to answer.
-	Unshadowed bool
+	// Live returns who is to answer an echo request to an address that a packet
+	// completes; nil means that Responder always is. The replies of others it knows by
+	// hooks.Packet.Answer; those of Responder are not sent then.
+	Live func(p *hooks.Packet, dst netip.Addr) string
+	// Unshadowed reports whether what Responder answers is not to be reported where
+	// another is to answer; nil means that it is.
+	Unshadowed func() bool
 	// Deadline is how long to wait for a reply; zero means DefaultDeadline.
 	Deadline time.Duration
 	// Numbers number the packets and comparisons; nil means that nobody else does.
@@ -392,7 +392,7 @@ func (c *Comparer) wait(p *hooks.Packet, seen *trace.Packet, prediction *byhand.
 		r.bytes = slices.Clone(whole.Bytes)
 	}
 	r.excuses = c.excuses(prediction.Form)
-	if r.other = c.liveOf(prediction); r.other && prediction.Expect != byhand.Silence {
+	if r.other = c.liveOf(p, prediction); r.other && prediction.Expect != byhand.Silence {
 		c.others.bySeq[seen.Seq] = r
 	}
 	c.pending.add(r, prediction)

@@ -222,7 +222,7 @@ func (c *Comparer) event(r *request, now time.Time) *trace.Comparison {
 
 // report counts and traces a comparison of the responder's.
 func (c *Comparer) report(e *trace.Comparison) {
-	if !e.Live && c.cfg.Unshadowed {
+	if !e.Live && c.cfg.Unshadowed != nil && c.cfg.Unshadowed() {
 		return
 	}
 	e.Responder = c.cfg.Responder

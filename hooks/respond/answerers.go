@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,14 +37,17 @@ type Config struct {
 // one reply leaves. It is safe for concurrent use, and starts no goroutine. Make
 // one with [New].
 type Answerers struct {
-	cfg   Config
-	desks map[string]*Desk
-	// others says that somebody else than netstack is live.
-	others bool
+	addresses []netip.Prefix
+	desks     []*Desk
+	// table is written under changing.
+	table    atomic.Pointer[table]
+	changing sync.Mutex
+	// scored names those who have a scorecard: who was live beside another, or shadow.
+	// It is guarded by changing.
+	scored []string
 	// endpoint is where replies are sent; nil until Connect.
 	endpoint atomic.Pointer[hooks.Endpoint]
-	// netstack scores netstack, hand the reference host; nil if neither live nor
-	// shadow.
+	// netstack scores netstack, hand the reference host.
 	netstack *Desk
 	hand     *score
 	numbers  numbers
@@ -59,70 +61,23 @@ type Answerers struct {
 	// outward puts together what netstack answers in fragments.
 	outward byhand.Reassembler
 	// groups are the last requests to broadcast and multicast addresses, whose
-	// replies may come from any address; split the last replies in fragments, of
-	// which only the first shows what it is.
-	groups decisions[key]
-	split  decisions[fragmentKey]
+	// replies may come from any address, and whether another than netstack answers them;
+	// decided are all the last requests since a change; split the last replies in
+	// fragments, of which only the first shows what it is.
+	groups  decisions[key, bool]
+	decided decisions[addressed, decision]
+	split   decisions[fragmentKey, bool]
 }
 
 // New returns answerers who are asked from [Answerers.Connect] on.
 func New(c Config) *Answerers {
-	a := &Answerers{cfg: c, host: byhand.New(c.Addresses), desks: map[string]*Desk{}}
-	for _, d := range c.Desks {
-		a.desks[d.Name()] = d
+	a := &Answerers{
+		addresses: c.Addresses, desks: c.Desks, host: byhand.New(c.Addresses),
+		netstack: NewDesk(DeskConfig{Name: Netstack}), hand: newScore(ByHand),
 	}
-	live := a.live()
-	a.others = slices.ContainsFunc(live, func(name string) bool { return name != Netstack })
-	for _, name := range append(live, c.Shadows...) {
-		switch {
-		case name == Netstack && a.netstack == nil:
-			a.netstack = NewDesk(DeskConfig{Name: Netstack})
-		case name == ByHand && a.hand == nil:
-			a.hand = newScore(ByHand)
-		}
-	}
+	a.use(newTable(&c))
 	a.numbers.begin()
 	return a
-}
-
-// live lists who is live for some address.
-func (a *Answerers) live() (names []string) {
-	for _, p := range a.cfg.Addresses {
-		if name := a.of(p.Addr()); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// of returns who answers what is sent to an address of the host.
-func (a *Answerers) of(addr netip.Addr) string {
-	if name, ok := a.cfg.For[addr]; ok {
-		return name
-	}
-	return a.cfg.Default
-}
-
-// to returns who answers what is sent to dst: of a broadcast or multicast address
-// whoever does so for the host's first address of the family.
-func (a *Answerers) to(dst netip.Addr) string {
-	for _, p := range a.cfg.Addresses {
-		if p.Addr() == dst {
-			return a.of(dst)
-		}
-	}
-	for _, p := range a.cfg.Addresses {
-		if p.Addr().Is4() == dst.Is4() {
-			return a.of(p.Addr())
-		}
-	}
-	return a.cfg.Default
-}
-
-// Live returns who answers an echo request to dst, as it stands in traces.
-func (a *Answerers) Live(dst netip.Addr) string {
-	kind, _, _ := strings.Cut(a.to(dst), ":")
-	return kind
 }
 
 // Connect says where replies are sent: past the chain that the answerers' own hooks
@@ -149,27 +104,41 @@ func (a *Answerers) Expire(now time.Time) {
 
 // Scorecards returns how each answerer has done, those that are live first.
 func (a *Answerers) Scorecards() []Scorecard {
+	a.changing.Lock()
+	live, scored := a.table.Load().live(), a.scored
+	a.changing.Unlock()
+	names := slices.Clone(live)
+	for _, d := range a.desks {
+		names = append(names, d.Name())
+	}
 	var cards []Scorecard
-	live := a.live()
-	for _, name := range append(live, Netstack, ByHand) {
-		if slices.ContainsFunc(cards, func(c Scorecard) bool { return c.Name == name }) {
+	for _, name := range append(names, Netstack, ByHand) {
+		if !slices.Contains(scored, name) || slices.ContainsFunc(cards, func(c Scorecard) bool { return c.Name == name }) {
 			continue
 		}
 		var c Scorecard
-		switch d := a.desks[name]; {
+		switch d := a.desk(name); {
 		case d != nil:
 			c = d.Scorecard()
-		case name == Netstack && a.netstack != nil:
+		case name == Netstack:
 			c = a.netstack.Scorecard()
-		case name == ByHand && a.hand != nil:
-			c = a.hand.card()
 		default:
-			continue
+			c = a.hand.card()
 		}
 		c.Live = slices.Contains(live, name)
 		cards = append(cards, c)
 	}
 	return cards
+}
+
+// desk returns the Desk of a name, or nil.
+func (a *Answerers) desk(name string) *Desk {
+	for _, d := range a.desks {
+		if d.Name() == name {
+			return d
+		}
+	}
+	return nil
 }
 
 // Drops returns how many requests were lost, by reason.
@@ -194,29 +163,36 @@ func (asker) Outbound(*hooks.Packet) {}
 
 // Inbound asks who is to answer.
 func (a asker) Inbound(p *hooks.Packet) {
-	if p.Stopped() || !mayAsk(p) {
+	t := a.tableOf(p)
+	if p.Stopped() || !mayAsk(p) || t.rests(p.Time) {
 		return
 	}
 	q, ok := a.question(p)
 	if !ok {
 		return
 	}
-	who := a.to(q.dst)
-	if q.AnySource {
+	who := t.to(q.dst)
+	scored := t.scores(who)
+	if fresh := t.fresh(p.Time); fresh || q.AnySource {
 		a.replying.Lock()
-		a.groups.note(q.key, who != Netstack)
+		if q.AnySource {
+			a.groups.note(q.key, who != Netstack)
+		}
+		if fresh {
+			a.decided.note(addressed{q.key, q.dst}, decision{others: who != Netstack, scored: scored})
+		}
 		a.replying.Unlock()
 	}
-	if a.netstack != nil && (who == Netstack || slices.Contains(a.cfg.Shadows, Netstack)) {
+	if scored {
 		a.netstack.Ask(q.Question)
 	}
 	if who == ByHand {
 		a.answer(&q.Question)
-	} else if a.hand != nil && slices.Contains(a.cfg.Shadows, ByHand) {
+	} else if slices.Contains(t.shadows, ByHand) {
 		a.hand.asked()
 		a.hand.judged(&Verdict{Match: true, Latency: time.Since(q.Received)}, true, true)
 	}
-	if d := a.desks[who]; d != nil {
+	if d := a.desk(who); d != nil {
 		d.Ask(q.Question)
 	}
 }

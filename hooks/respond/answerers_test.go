@@ -70,8 +70,8 @@ func newHost(t *testing.T, c respond.Config) *host {
 	c.Addresses = append(slices.Clone(addrs), otherHost)
 	h.Answerers = respond.New(c)
 	h.comparer = compare.New(compare.Config{
-		Host: byhand.New(c.Addresses), Ledger: h.ledger, Tracer: &h.diary, Responder: respond.Netstack, Live: h.Live,
-		Unshadowed: !slices.Contains(c.Shadows, respond.Netstack), Now: func() time.Time { return h.now },
+		Host: byhand.New(c.Addresses), Ledger: h.ledger, Tracer: &h.diary, Responder: respond.Netstack, Live: h.LiveOf,
+		Unshadowed: func() bool { return !h.Shadowed(respond.Netstack) }, Now: func() time.Time { return h.now },
 	})
 	var err error
 	if h.Netstack, err = comparetest.New(h.ledger, c.Addresses, h.Suppress(), h.comparer, h.Ask()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"netstackd/hooks"
@@ -50,6 +51,8 @@ type Desk struct {
 	cfg   DeskConfig
 	kind  string // the name, up to the colon
 	score *score
+	// sendBad is SendBadReplies, which may change.
+	sendBad atomic.Bool
 
 	// mu guards all below. It is held for moments only: the packets' way waits
 	// for it.
@@ -75,11 +78,16 @@ func NewDesk(c DeskConfig) *Desk {
 		c.Now = time.Now
 	}
 	kind, _, _ := strings.Cut(c.Name, ":")
-	return &Desk{
+	d := &Desk{
 		cfg: c, kind: kind, score: newScore(c.Name), byKey: map[key][]*request{}, pastByKey: map[key][]*request{},
 		changed: make(chan struct{}), drops: map[string]uint64{},
 	}
+	d.sendBad.Store(c.SendBadReplies)
+	return d
 }
+
+// SetSendBadReplies changes SendBadReplies.
+func (d *Desk) SetSendBadReplies(on bool) { d.sendBad.Store(on) }
 
 // Name returns the answerer's name.
 func (d *Desk) Name() string { return d.cfg.Name }
@@ -99,7 +107,7 @@ func (d *Desk) Drops() map[string]uint64 {
 }
 
 // Ask puts a request to the Desk, behind all others. It never waits: past the
-// bounds the oldest is dropped. A closed Desk takes none.
+// bounds the oldest is dropped. A closed Desk takes none, and counts it.
 func (d *Desk) Ask(q Question) {
 	var hand wire.Packet
 	hand.Decode(q.Hand)
@@ -110,6 +118,7 @@ func (d *Desk) Ask(q Question) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
+		d.drops[ReasonEnded]++
 		return
 	}
 	d.last++
@@ -227,12 +236,13 @@ func (d *Desk) Pending() []Request {
 }
 
 // Close ends the Desk: who waits in Next gets os.ErrClosed, and what comes is
-// refused.
+// refused. The requests that wait are counted, by ReasonEnded.
 func (d *Desk) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed {
 		d.closed = true
+		d.drops[ReasonEnded] += uint64(len(d.waiting))
 		d.wake()
 	}
 }
@@ -277,7 +287,7 @@ func (d *Desk) Reply(packet []byte) (Verdict, error) {
 	v.Match = len(v.Faults) == 0
 	v.Late = v.Latency > lateAfter
 	// What cannot be decoded cannot be sent.
-	send := v.Match || d.cfg.SendBadReplies && sendable(packet, &reply)
+	send := v.Match || d.sendBad.Load() && sendable(packet, &reply)
 	if err := d.take(r, &v, send); err != nil {
 		return v, err
 	}

@@ -7,7 +7,8 @@
 //
 // # Tour
 //
-//   - answerers.go: [Answerers], who answers what, and the hook that asks.
+//   - answerers.go: [Answerers], and the hook that asks. table.go: who answers what,
+//     and how that changes while packets move.
 //     suppress.go: the hook that keeps netstack's replies from the link.
 //     fragment.go: replies that exceed the MTU.
 //   - desk.go: [Desk], where requests wait and replies come in.

@@ -14,12 +14,13 @@ func (a *Answerers) Suppress() hooks.Hook { return suppressor{a} }
 
 type suppressor struct{ *Answerers }
 
-// Inbound has nothing to see.
-func (suppressor) Inbound(*hooks.Packet) {}
+// Inbound says who answers the packet, for all hooks that follow.
+func (a suppressor) Inbound(p *hooks.Packet) { p.Answerers = a.table.Load() }
 
 // Outbound scores netstack's echo reply and suppresses it, if it is not live.
 func (a suppressor) Outbound(p *hooks.Packet) {
-	if p.Answer != nil || p.Stopped() || !isICMP(&p.Packet) || !p.Problem.IsZero() {
+	t := a.table.Load()
+	if t.rests(p.Time) || p.Answer != nil || p.Stopped() || !isICMP(&p.Packet) || !p.Problem.IsZero() {
 		return
 	}
 	first := isReply(&p.Packet)
@@ -27,21 +28,19 @@ func (a suppressor) Outbound(p *hooks.Packet) {
 		return
 	}
 	whole := !p.Fragment.IsFragment()
-	if whole && a.scores() {
-		_, _ = a.netstack.Reply(p.All()) // what it says is in the scorecard
-	}
 	a.replying.Lock()
-	if !whole && a.scores() {
+	d := a.decision(t, p, first)
+	if !whole {
 		a.scoreFragment(p)
 	}
-	suppress := a.others && a.isOthers(p, first)
 	a.replying.Unlock()
-	if suppress {
+	if whole && d.scored {
+		_, _ = a.netstack.Reply(p.All()) // what it says is in the scorecard
+	}
+	if d.others {
 		p.Suppress()
 	}
 }
-
-func (a *Answerers) scores() bool { return a.netstack != nil }
 
 // scoreFragment feeds a fragment of netstack's, and scores the reply that it
 // completes. It is called with replying held.
@@ -54,25 +53,40 @@ func (a *Answerers) scoreFragment(p *hooks.Packet) {
 	}
 }
 
-// isOthers reports whether a reply of netstack's, or a fragment of it, is for
-// another to give. first says that its beginning is there. It is called with
-// replying held.
-func (a *Answerers) isOthers(p *hooks.Packet, first bool) bool {
+// A decision is what becomes of a reply of netstack's.
+type decision struct {
+	// others says that another is to give it, scored that it is scored.
+	others, scored bool
+}
+
+// decision returns what becomes of a reply of netstack's, or a fragment of it. first says
+// that its beginning is there. It is called with replying held.
+func (a *Answerers) decision(t *table, p *hooks.Packet, first bool) decision {
 	of := fragmentKey{p.Src, p.Dst, p.Fragment.ID}
 	if !first {
 		others, known := a.split.about(of)
-		return known && others
+		return decision{others: known && others}
 	}
-	others := a.of(p.Src) != Netstack
+	fresh := t.fresh(p.Time)
+	if fresh {
+		t = t.before
+	}
+	who := t.of(p.Src)
+	d := decision{others: who != Netstack, scored: t.scores(who)}
 	if k, ok := keyOf(&p.Packet); ok {
-		if decided, known := a.groups.about(k); known {
-			others = decided
+		if others, known := a.groups.about(k); known {
+			d.others = others
+		}
+		if fresh {
+			if decided, known := a.decided.about(addressed{k, p.Src}); known {
+				d = decided
+			}
 		}
 	}
 	if p.Fragment.More {
-		a.split.note(of, others)
+		a.split.note(of, d.others)
 	}
-	return others
+	return d
 }
 
 func isICMP(p *wire.Packet) bool {
@@ -91,28 +105,34 @@ type fragmentKey struct {
 	id       uint32
 }
 
+// An addressed key is that of a reply from an address.
+type addressed struct {
+	key
+	from netip.Addr
+}
+
 // decisions are the last few that were made about something.
-type decisions[K comparable] struct {
+type decisions[K comparable, V any] struct {
 	ring [64]struct {
-		of  K
-		yes bool
+		of   K
+		what V
 	}
 	next, n int
 }
 
 // note remembers a decision, and forgets the oldest for it.
-func (d *decisions[K]) note(of K, yes bool) {
-	d.ring[d.next].of, d.ring[d.next].yes = of, yes
+func (d *decisions[K, V]) note(of K, what V) {
+	d.ring[d.next].of, d.ring[d.next].what = of, what
 	d.next = (d.next + 1) % len(d.ring)
 	d.n = min(d.n+1, len(d.ring))
 }
 
 // about returns the last decision about something.
-func (d *decisions[K]) about(of K) (yes, known bool) {
+func (d *decisions[K, V]) about(of K) (what V, known bool) {
 	for i := 1; i <= d.n; i++ {
 		if e := &d.ring[(d.next-i+len(d.ring))%len(d.ring)]; e.of == of {
-			return e.yes, true
+			return e.what, true
 		}
 	}
-	return false, false
+	return what, false
 }

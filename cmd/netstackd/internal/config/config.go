@@ -120,6 +120,10 @@ type Config struct {
 	// environment; empty if there is no file.
 	File string
 
+	// started names who answered when the host started, and so is reached ever since; nil
+	// if that is Answerers.
+	started []string
+
 	// given holds what was set, by name; of what was given several times, the first.
 	given map[string]value
 

@@ -36,6 +36,7 @@ func respondSettings() []setting {
 				}
 				return all
 			},
+			adopt: func(c, from *Config) { c.Respond, c.RespondFor = from.Respond, from.RespondFor },
 		}, {
 			name: "shadow", takes: "LIST", list: true,
 			help:   "who else computes an answer, which is compared and not sent: netstack, byhand; or none (default: both, if others answer)",
@@ -44,12 +45,14 @@ func respondSettings() []setting {
 				d.Shadow, err = parseShadow(s)
 				return err
 			},
-			get: func(c *Config) []string { return orNone(c.Shadow) },
+			get:   func(c *Config) []string { return orNone(c.Shadow) },
+			adopt: func(c, from *Config) { c.Shadow = from.Shadow },
 		}, {
 			name:   "send-bad-replies",
 			help:   "send what fifo, exec and mcp answer though it is wrong",
 			toggle: func(d *draft, on bool) { d.SendBadReplies = on },
 			get:    func(c *Config) []string { return one(strconv.FormatBool(c.SendBadReplies)) },
+			adopt:  func(c, from *Config) { c.SendBadReplies = from.SendBadReplies },
 		}, {
 			name: "exec-user", takes: "USER",
 			help: "whom exec:COMMAND runs as (default nobody, if started by root)",
