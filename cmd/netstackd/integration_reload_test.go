@@ -282,6 +282,66 @@ func TestIntegrationReloadAnswerers(t *testing.T) {
 	}
 }
 
+// TestIntegrationReloadGuard: SIGHUP has other mends made, and a connection that is there
+// goes on.
+func TestIntegrationReloadGuard(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	d, reload := configured(t, "guard: on\n")
+	raw, in := rawSocket(t, unix.AF_INET, unix.IPPROTO_ICMP), newInjector(t)
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(netstack4, "7"), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	seq := uint16(0)
+	// reserved reports whether the reply to a ping has the reserved flag, as the ping has.
+	reserved := func() (set bool) {
+		t.Helper()
+		seq++
+		in.send(t, 4, ipv4Packet(unix.IPPROTO_ICMP, seq, 0x8000, echoRequest4(spoiledID, seq, nil)))
+		if !received(t, raw, patience, func(m []byte) bool {
+			if len(m) <= 20 || !isReply(m[20:], 0, seq) {
+				return false
+			}
+			set = m[6]&0x80 != 0
+			return true
+		}) {
+			t.Fatalf("ping %d is not answered", seq)
+		}
+		said, got := []byte("hello"), make([]byte, 5)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := conn.Write(said); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, got); err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	if !reserved() {
+		t.Error("on: the flag is not copied")
+	}
+	for _, c := range []struct {
+		guard string
+		set   bool
+	}{{"strict", false}, {"strict,-reserved-flag", true}, {"off", true}, {"strict", false}, {"on", true}} {
+		reload("guard: "+c.guard+"\n", "changed=guard")
+		if got := reserved(); got != c.set {
+			t.Errorf("%s: the flag in the reply is set: %v, want %v", c.guard, got, c.set)
+		}
+	}
+	reload("guard: stern\n", "configuration refused, nothing is changed")
+	if want := "netstackd.yaml:1:8: invalid value"; !strings.Contains(d.log.String(), want) {
+		t.Errorf("the log does not say %s", want)
+	}
+	if !reserved() {
+		t.Error("the mends have changed")
+	}
+	d.stop(t)
+}
+
 // TestIntegrationReloadStorm: signals at 100 a second, each with another file, lose
 // no packet and no event, touch no connection, and leave nothing behind.
 func TestIntegrationReloadStorm(t *testing.T) {
@@ -297,13 +357,14 @@ func TestIntegrationReloadStorm(t *testing.T) {
 	}
 	// Echo is always there, and what opens and closes beside it is asked for all the time.
 	services := []string{"echo", "all", "[echo, http, discard]"}
+	others := []string{"respond: byhand\n", "guard: strict\n", "guard: off\n", ""}
 	d, reload := configured(t, out("a"))
 	var before, after process
 	storm := func(n int) {
 		for i := range n {
 			text := forms[i%len(forms)]
 			if i%len(forms) != 4 {
-				text += fmt.Sprintf("connections: %d\nservices: %s\n", 100+i%3, services[i%3])
+				text += fmt.Sprintf("connections: %d\nservices: %s\n%s", 100+i%3, services[i%3], others[i%4])
 			}
 			if err := os.WriteFile(d.cmd.Args[len(d.cmd.Args)-1], []byte(text), 0o600); err != nil {
 				t.Error(err)

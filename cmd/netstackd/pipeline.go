@@ -39,7 +39,7 @@ type pipeline struct {
 	selector *trace.Selector
 	// verifier is nil without receive offload.
 	verifier *verify.Verifier
-	// guard is nil if there is none.
+	// guard is nil if there is none, for good.
 	guard *guard.Guard
 	// comparer is nil if nothing is ever written down.
 	comparer *compare.Comparer
@@ -89,15 +89,14 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		p.verifier = new(verify.Verifier)
 		p.chain = append(p.chain, p.verifier)
 	}
-	if cfg.Guard.On {
+	if cfg.Guard.On || cfg.File != "" {
 		p.guard = guard.New(guard.Config{
-			Mends: cfg.Guard.Mends, Addresses: cfg.Addresses,
-			Live: func(dst netip.Addr) bool { return p.answerers == nil || p.answerers.Live(dst) == respond.Netstack },
+			Addresses: cfg.Addresses,
+			Live:      func(dst netip.Addr) bool { return p.answerers == nil || p.answerers.Live(dst) == respond.Netstack },
 		})
+		p.guard.Change(cfg.Guard)
 		p.chain = append(p.chain, p.guard)
-		if answer := p.guard.Answer(); answer != nil {
-			defer func() { p.chain = append(p.chain, answer) }()
-		}
+		defer func() { p.chain = append(p.chain, p.guard.Answer()) }()
 	}
 	if p.answerers = newAnswerers(cfg, log); p.answerers != nil {
 		// Around the comparison: it is to know what is suppressed, and what is asked

@@ -43,8 +43,9 @@ func (h *host) reload(cfg *config.Config, read func() (*config.Config, error), l
 	if err := h.netstack.SetLimits(limits(next)); err != nil {
 		log.WithError(err).Error("not all limits are changed")
 	}
-	// There are answerers wherever there is a file.
+	// There are answerers and a guard wherever there is a file.
 	h.pipeline.answerers.change(next)
+	h.pipeline.guard.Change(next.Guard)
 	h.pipeline.reselect(next)
 	if h.pipeline.readers != nil {
 		h.pipeline.readers.SetMost(next.Captures)

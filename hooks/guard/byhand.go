@@ -41,14 +41,9 @@ type hand struct {
 // is in. Call it before any packet moves.
 func (g *Guard) Connect(e *hooks.Endpoint) { g.hand.endpoint.Store(e) }
 
-// Answer returns the hook that sends the replies made by hand, or nil if no mend
-// makes any. It stands last in the chain: what was asked is reported first.
-func (g *Guard) Answer() hooks.Hook {
-	if g.mends&byHand == 0 {
-		return nil
-	}
-	return answerer{g}
-}
+// Answer returns the hook that sends the replies made by hand. It stands last in the
+// chain: what was asked is reported first.
+func (g *Guard) Answer() hooks.Hook { return answerer{g} }
 
 type answerer struct{ *Guard }
 
@@ -72,7 +67,7 @@ func (a answerer) Inbound(p *hooks.Packet) {
 }
 
 // withholdForHand withholds a packet that is to be answered by hand.
-func (g *Guard) withholdForHand(p *hooks.Packet) {
+func (g *mender) withholdForHand(p *hooks.Packet) {
 	mend := Mends(0)
 	switch {
 	case p.Upper == wire.LayerICMPv4 && p.IPv4.HasOptions() && p.ICMP.Type == wire.ICMPv4EchoRequest && hasSourceRoute(&p.Packet):

@@ -20,6 +20,7 @@
 //     to be known for that, and routes.go of source routes.
 //   - byhand.go: the mends that answer in netstack's place: pointer.go of parameter
 //     problems and what they quote; late.go: [Guard.Sweep], fragments whose time is up.
+//   - change.go: [Guard.Change], other mends from the next packet on.
 //   - restart.go: [Guard.Restart], when netstack begins anew.
 //   - reason.go: the closed list of reasons.
 package guard

@@ -15,7 +15,7 @@ const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mend
 // mends what netstack is about to make of it. It reports whether that ends all
 // mending: what is forwarded is not the fragment any more, or nothing is, and no other
 // mend may take it for that.
-func (g *Guard) mendFragment(p *hooks.Packet) (done bool) {
+func (g *mender) mendFragment(p *hooks.Packet) (done bool) {
 	pr := g.hand.predict(p)
 	switch {
 	case pr.Reason == byhand.ReasonFragmentCongestion && g.mends.has(mendCongestion):

@@ -2,6 +2,8 @@ package guard
 
 import (
 	"net/netip"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
@@ -23,19 +25,31 @@ type Config struct {
 
 // A Guard is the hook. Make one with [New]. It is safe for concurrent use.
 type Guard struct {
-	mends Mends
-	live  func(dst netip.Addr) bool
-	hand  hand
+	live func(dst netip.Addr) bool
+	hand hand
 
 	// replies guards echo replies against being too long.
 	replies replies
 	// asked are the IPv4 headers with options that came last.
 	asked headers
 	late  late
+
+	// current is what it does. It is written under changing.
+	current  atomic.Pointer[mender]
+	changing sync.Mutex
+}
+
+// A mender is a guard with what it does, from one change to the next. It does not change,
+// but for what it remembers.
+type mender struct {
+	*Guard
+	// on says that it drops what would harm netstack.
+	on    bool
+	mends Mends
 	// flows is nil if no mend needs it.
 	flows *flows
 	// routes are those of connections that came by one.
-	routes routes
+	routes *routes
 }
 
 var _ hooks.Hook = (*Guard)(nil)
@@ -44,36 +58,36 @@ var _ hooks.Hook = (*Guard)(nil)
 // up comes after [Guard.Start].
 func New(c Config) *Guard {
 	g := &Guard{
-		mends: c.Mends, live: c.Live,
+		live: c.Live,
 		hand: hand{host: byhand.New(c.Addresses), errors: rate.NewLimiter(errorsPerSecond, errorsAtOnce)},
 		late: late{wake: make(chan struct{}, 1), quit: make(chan struct{})},
 	}
 	g.replies.begin()
-	if c.Mends&ofFlows != 0 {
-		g.flows = newFlows()
-	}
+	g.current.Store(&mender{Guard: g})
+	g.Change(Mode{On: true, Mends: c.Mends})
 	return g
 }
 
 // Inbound drops a packet that would harm netstack, and mends what is to be mended
 // of any other.
 func (g *Guard) Inbound(p *hooks.Packet) {
-	if p.Stopped() {
+	m := g.current.Load()
+	if !m.on || p.Stopped() {
 		return
 	}
 	if reason := g.harm(p); reason != "" {
 		p.Drop(hooks.Guarded, reason)
 		return
 	}
-	if g.mends != 0 {
-		g.mendInbound(p)
+	if m.mends != 0 {
+		m.mendInbound(p)
 	}
 }
 
 // Outbound mends what netstack has made.
 func (g *Guard) Outbound(p *hooks.Packet) {
-	if g.mends != 0 && p.Answer == nil && !p.Stopped() {
-		g.mendOutbound(p)
+	if m := g.current.Load(); m.mends != 0 && p.Answer == nil && !p.Stopped() {
+		m.mendOutbound(p)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // mendInbound mends what netstack is about to get.
-func (g *Guard) mendInbound(p *hooks.Packet) {
+func (g *mender) mendInbound(p *hooks.Packet) {
 	if p.Trailing > 0 && p.IPv6.Count > 0 && g.mends.has(mendTrailing) {
 		p.Edit(nameOf(mendTrailing)) // which are no more in it
 	}

@@ -83,10 +83,10 @@ func (g *Guard) Sweep(now time.Time) (pending bool) {
 	g.late.timeouts = h.host.Timeouts(now.Add(-lateEarly), g.late.timeouts[:0])
 	pending = h.host.Pending(now)
 	h.mu.Unlock()
-	e := h.endpoint.Load()
+	e, told := h.endpoint.Load(), g.current.Load().mends.has(mendReassemblyTimeout)
 	for i := range g.late.timeouts {
 		t := &g.late.timeouts[i]
-		if t.Request.Version == 4 && t.Request.Protocol == wire.ProtocolICMPv4 && t.Expect == byhand.MustReply && e != nil && h.errors.AllowN(now, 1) {
+		if told && t.Request.Version == 4 && t.Request.Protocol == wire.ProtocolICMPv4 && t.Expect == byhand.MustReply && e != nil && h.errors.AllowN(now, 1) {
 			// What the link does not take it counts.
 			_ = e.Send(t.Reply, hooks.Answer{By: "byhand", Mend: nameOf(mendReassemblyTimeout), Alone: true, Received: t.Since})
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // mendOutbound mends what netstack sends.
-func (g *Guard) mendOutbound(p *hooks.Packet) {
+func (g *mender) mendOutbound(p *hooks.Packet) {
 	if !p.Problem.IsZero() {
 		return
 	}
@@ -56,7 +56,7 @@ func nobody(a netip.Addr) bool { return a.IsUnspecified() || thisNetwork.Contain
 
 // unreportable returns the mend that withholds an ICMPv4 message, or 0: an error to
 // class E, or about a fragment that is not the first.
-func (g *Guard) unreportable(p *wire.Packet) Mends {
+func (g *mender) unreportable(p *wire.Packet) Mends {
 	quote, ok := quotedHeader(p)
 	switch {
 	case !ok:

@@ -58,7 +58,7 @@ func sameDatagram(a, b []byte) bool {
 // mendQuote has an ICMPv4 error quote a header as it came (RFC 1122 §3.2.2): with
 // the options that it had, and, if it was put together of fragments, with the
 // checksum of what it is now.
-func (g *Guard) mendQuote(p *hooks.Packet) {
+func (g *mender) mendQuote(p *hooks.Packet) {
 	quote, ok := quotedHeader(&p.Packet)
 	if !ok {
 		return

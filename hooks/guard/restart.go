@@ -9,10 +9,13 @@ func (g *Guard) Restart() {
 	g.replies.restart()
 	g.asked.restart()
 	g.hand.restart()
-	if g.flows != nil {
-		g.flows.restart()
+	m := g.current.Load()
+	if m.flows != nil {
+		m.flows.restart()
 	}
-	g.routes.restart()
+	if m.routes != nil {
+		m.routes.restart()
+	}
 }
 
 func (r *replies) restart() {

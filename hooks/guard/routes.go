@@ -41,7 +41,7 @@ type route struct {
 
 // noteRoute notes by which route a SYN came, and has netstack leave room for the
 // options with it.
-func (g *Guard) noteRoute(p *hooks.Packet) {
+func (g *mender) noteRoute(p *hooks.Packet) {
 	var options []byte
 	r := route{flow: g.flows.hash(p.Dst, p.Src, p.TCP.DstPort, p.TCP.SrcPort)}
 	if p.IPv4.HasOptions() && sound(p) {
@@ -90,7 +90,7 @@ func (rs *routes) of(flow uint64) route {
 }
 
 // sendByRoute sends a segment of netstack's by the route that its connection has.
-func (g *Guard) sendByRoute(p *hooks.Packet) {
+func (g *mender) sendByRoute(p *hooks.Packet) {
 	if !g.routes.any.Load() || p.IPv4.HasOptions() || p.Fragment.IsFragment() {
 		return
 	}

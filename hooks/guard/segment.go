@@ -9,7 +9,7 @@ import (
 )
 
 // mendSegment mends an acknowledgment that netstack would not take for what it is.
-func (g *Guard) mendSegment(p *hooks.Packet) {
+func (g *mender) mendSegment(p *hooks.Packet) {
 	seq, ack, window := p.TCP.Seq, p.TCP.Ack, uint32(p.TCP.Window)
 	length := uint32(max(p.DataLen()-p.TCP.DataOffset, 0))
 	var mend Mends

@@ -9,7 +9,7 @@ import (
 
 // mendSyn mends a segment with SYN. Behind extension headers it may not be what
 // netstack answers: an error about one of them would quote what was mended.
-func (g *Guard) mendSyn(p *hooks.Packet) {
+func (g *mender) mendSyn(p *hooks.Packet) {
 	if p.IPv6.Count > 0 {
 		return
 	}

@@ -16,7 +16,8 @@ func guardSettings() []setting {
 				d.Guard, err = guard.ParseMode(s)
 				return err
 			},
-			get: func(c *Config) []string { return one(c.Guard.String()) },
+			get:   func(c *Config) []string { return one(c.Guard.String()) },
+			adopt: func(c, from *Config) { c.Guard = from.Guard },
 		}, {
 			name: "on-panic", takes: "WHAT",
 			help: "when netstack panics of a packet: rebuild it, which costs its connections, or exit with status 1, for a supervisor (default rebuild)",
