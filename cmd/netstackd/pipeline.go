@@ -96,7 +96,9 @@ func newPipeline(cfg *config.Config, receiveOffload bool, log logrus.FieldLogger
 		})
 		p.guard.Change(cfg.Guard)
 		p.chain = append(p.chain, p.guard)
-		defer func() { p.chain = append(p.chain, p.guard.Answer()) }()
+		if cfg.File != "" || cfg.Guard.Mends.Answer() {
+			defer func() { p.chain = append(p.chain, p.guard.Answer()) }()
+		}
 	}
 	if p.answerers = newAnswerers(cfg, log); p.answerers != nil {
 		// Around the comparison: it is to know what is suppressed, and what is asked

@@ -41,6 +41,9 @@ type hand struct {
 // is in. Call it before any packet moves.
 func (g *Guard) Connect(e *hooks.Endpoint) { g.hand.endpoint.Store(e) }
 
+// Answer reports whether some of the mends answer by hand.
+func (m Mends) Answer() bool { return m&byHand != 0 }
+
 // Answer returns the hook that sends the replies made by hand. It stands last in the
 // chain: what was asked is reported first.
 func (g *Guard) Answer() hooks.Hook { return answerer{g} }
