@@ -75,6 +75,7 @@ func TestMarks(t *testing.T) {
 	}{
 		{"whole", tcpSegment(100), nil, wire.Offload{}, wire.Offload{}, wire.OK},
 		{"vouched for", tcpSegment(100), nil, wire.Offload{Validated: true}, wire.Offload{Validated: true}, wire.OK},
+		{"vouched for, and bytes behind it", append(tcpSegment(100), 0), nil, wire.Offload{Validated: true}, wire.Offload{}, wire.OK},
 		{"partial TCP", tcp, nil, partial, partial, wire.Partial},
 		{"partial UDP over IPv6", udp, nil, partial, partial, wire.Partial},
 		{"super-segment", super, nil, seg, seg, wire.Partial},

@@ -298,7 +298,9 @@ const udpChecksumOffset = 6
 // the place that pkt gives for it is that of p's own, and p is a super-segment
 // if it has more data than one segment may.
 func (p *Packet) offload(pkt *stack.PacketBuffer) wire.Offload {
-	o := wire.Offload{Validated: pkt.RXChecksumValidated}
+	// To which bytes that would apply, if some are behind the packet, nobody says:
+	// netstack looks itself.
+	o := wire.Offload{Validated: pkt.RXChecksumValidated && p.Trailing == 0}
 	g := &pkt.GSOOptions
 	if g.NeedsCsum && int(g.L3HdrLen) == p.Payload {
 		o.Partial = p.Upper == wire.LayerTCP && g.CsumOffset == header.TCPChecksumOffset ||

@@ -114,7 +114,27 @@ func (d *datagram) addDuplicate(f piece, there part) Outcome {
 		// RFC 791 §3.2 lets the later copy win, hosts keep the earlier.
 		d.doubt = true
 	}
+	if f.Offset == 0 && d.otherwise(f) {
+		d.doubt = true // so with its headers
+	}
 	return Incomplete
+}
+
+// otherwise reports whether a first fragment has other options, or extension headers,
+// than the one that is there.
+func (d *datagram) otherwise(f piece) bool {
+	a, b := f.header, d.header
+	switch {
+	case len(a) != len(b):
+		return true
+	case d.version == 4:
+		return !bytes.Equal(a[20:], b[20:])
+	case f.next != b[f.nextAt]:
+		return true
+	case f.nextAt < 40:
+		return !bytes.Equal(a[40:], b[40:])
+	}
+	return a[6] != b[6] || !bytes.Equal(a[40:f.nextAt], b[40:f.nextAt]) || !bytes.Equal(a[f.nextAt+1:], b[f.nextAt+1:])
 }
 
 // abandon discards what there is. What comes later under the same key may

@@ -31,8 +31,9 @@ func (h *Host) extension(p *wire.Packet) (pr Prediction, n int, ok bool) {
 			}
 			fallthrough
 		case wire.ProtocolDestination:
-			if at, ok, sound := optionsPass(p.Bytes[e.Offset : e.Offset+e.Len]); !ok {
-				return h.badOption6(p, int(e.Offset)+at, sound), i, true
+			header := p.Bytes[e.Offset : e.Offset+e.Len]
+			if at, ok, sound := optionsPass(header); !ok {
+				return h.badOption6(p, int(e.Offset)+at, sound && alertsSoundly(header)), i, true
 			}
 		case wire.ProtocolRouting:
 			if p.Bytes[e.Offset+3] != 0 {
@@ -85,7 +86,8 @@ func (h *Host) unspokenHeader(p *wire.Packet, n int) Prediction {
 
 // badOption6 judges a packet for the unknown option at an offset of it, by the
 // two high bits of its type (RFC 8200 §4.2). Of one that is not sound, which runs
-// past its header, the RFC does not say whether an error is due.
+// past its header, or has others beside it that are not, the RFC does not say whether
+// an error is due.
 func (h *Host) badOption6(p *wire.Packet, at int, sound bool) Prediction {
 	pr := h.unknownOption6(p, at)
 	if !sound && pr.Expect == MustReply {
@@ -166,25 +168,30 @@ func plainExtensions(p *wire.Packet) bool {
 func plainHeaders(p *wire.Packet, n int) bool {
 	for _, e := range p.IPv6.Extensions[:n] {
 		switch e.Protocol {
-		case wire.ProtocolHopByHop:
-			alerts, sound := 0, true
-			header := p.Bytes[e.Offset : e.Offset+e.Len]
-			walkOptions(header, func(at int, data []byte, _ bool) {
-				if header[at] == optionRouterAlert {
-					alerts++
-					sound = sound && len(data) == 2
-				}
-			})
-			// One router alert at most, of two bytes (RFC 2711).
-			if alerts > 1 || !sound {
+		case wire.ProtocolHopByHop, wire.ProtocolDestination:
+			if !alertsSoundly(p.Bytes[e.Offset : e.Offset+e.Len]) {
 				return false
 			}
-		case wire.ProtocolDestination, wire.ProtocolRouting, wire.ProtocolFragment:
+		case wire.ProtocolRouting, wire.ProtocolFragment:
 		default:
 			return false
 		}
 	}
 	return true
+}
+
+// alertsSoundly reports whether a header of options has one router alert at most, of two
+// bytes (RFC 2711 §2.1). What a host makes of others is not said, nor of one that is not in a
+// hop-by-hop header, as it has to be.
+func alertsSoundly(header []byte) bool {
+	alerts, sound := 0, true
+	walkOptions(header, func(at int, data []byte, whole bool) {
+		if header[at] == optionRouterAlert {
+			alerts++
+			sound = sound && whole && len(data) == 2
+		}
+	})
+	return alerts <= 1 && sound
 }
 
 // Next header values for experiments (RFC 4727 §3.3): a host may know what is

@@ -147,6 +147,9 @@ func (h *Host) Inbound(p *wire.Packet, checks []wire.Check, now time.Time) (pr P
 		}
 	}
 	if reportable(p.Problem) {
+		if p.Fragment.IsFragment() {
+			h.inward.suspect(p, now) // another host may keep it until the datagram is whole
+		}
 		return h.badShape(p)
 	}
 	if routedOn(p) {

@@ -151,6 +151,14 @@ func (r *Reassembler) Restart(p *wire.Packet) {
 	}
 }
 
+// suspect notes that another host may hold a fragment that is not taken here.
+func (r *Reassembler) suspect(p *wire.Packet, now time.Time) {
+	r.Expire(now)
+	d := r.find(keyOf(p), p.Version, now)
+	d.doubt = true
+	r.makeRoom(d, now)
+}
+
 // Doubtful reports whether another host that got the same fragments may hold
 // others of them at now: so much was held lately that one with smaller buffers
 // may have discarded some, or one came when its datagram's time was just over,

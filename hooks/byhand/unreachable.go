@@ -1,6 +1,8 @@
 package byhand
 
 import (
+	"encoding/binary"
+	"slices"
 	"time"
 
 	"netstackd/hooks/wire"
@@ -126,10 +128,21 @@ func (h *Host) badShape(p *wire.Packet) Prediction {
 	// header says how long the packet is.
 	pr := h.report(p, errorMessage{type6ParameterProblem, codeErroneousField, 4},
 		rule{p.Problem.Reason, problemRFC(p.Problem), Should})
-	if pr.Expect == MustReply && chainCut(p) {
-		pr.Expect, pr.Requirement = MayReply, May
+	if pr.Expect == MustReply && p.Fragment.Offset == 0 && !wholeBehind(p) {
+		pr.Expect, pr.Requirement = MayReply, May // for that, too, it may be discarded
 	}
 	return pr
+}
+
+// wholeBehind reports whether the headers behind that of a first fragment, which ended
+// the decoding, are all there, and lead to something that has to be looked at (RFC 8200
+// §4.7).
+func wholeBehind(p *wire.Packet) bool {
+	b := append(slices.Clone(p.Bytes[:40]), p.Bytes[p.Payload:]...)
+	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-40))
+	b[6] = p.Protocol
+	var d wire.Packet
+	return d.Decode(b) && d.Protocol != wire.ProtocolNoNext
 }
 
 // tooLong judges an IPv6 fragment that would make the datagram too long: the

@@ -161,9 +161,10 @@ func (p *pending) match(reply, quote *wire.Packet, form byhand.Form) *request {
 const mostAlike = 256
 
 // quotedBy returns of requests with one key, of which r is the first choice, the one
-// that an error quotes the data of, too, or the lengths of, or else r over IPv4, of
-// whose header netstack may quote another form than came: while errors are limited the
-// oldest need not be the one that is reported. Over IPv6 it may be none.
+// that an error quotes the data of, too, or else one whose packet was like that, or
+// over IPv4, of whose header netstack may quote another form than came, r if at least
+// the header's length is the same: while errors are limited the oldest need not be the
+// one that is reported. Nil if it is another that is reported, which nothing was due to.
 func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 	data := reply.Data()[8:]
 	if isQuoted(data, r) {
@@ -181,7 +182,7 @@ func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 			like = at
 		}
 	}
-	if like == nil && reply.Version == 4 {
+	if b := quoteOf(r); like == nil && reply.Version == 4 && (len(b) == 0 || len(data) > 0 && b[0] == data[0]) {
 		return r
 	}
 	return like
@@ -189,16 +190,18 @@ func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 
 // isLike reports whether what an error quotes has, as the packet of a request, this
 // length, identification and place over IPv4, or this length, next header and hop
-// limit over IPv6, where fragments have others than their datagram.
+// limit over IPv6. Of a datagram in fragments it may quote one of those.
 func isLike(data []byte, r *request) bool {
 	b := quoteOf(r)
-	if len(b) < 8 || len(data) < 8 {
+	switch {
+	case len(b) < 8 || len(data) < 8:
 		return false
+	case r.freedoms.AnyQuote:
+		return true
+	case b[0]>>4 == 4:
+		return bytes.Equal(b[2:8], data[2:8])
 	}
-	if b[0]>>4 == 6 {
-		return r.freedoms.AnyQuote || bytes.Equal(b[4:8], data[4:8])
-	}
-	return bytes.Equal(b[2:8], data[2:8])
+	return bytes.Equal(b[4:8], data[4:8])
 }
 
 // isQuoted reports whether an error quotes the data that the error due to a request

@@ -122,6 +122,24 @@ func icmpErrors() []suite.Case {
 			}))),
 		},
 		{
+			// Nor less, though behind a datagram's own length there may be bytes that
+			// are not of the datagram.
+			ID: "error6-quotes-behind-udp", Title: "an error quotes what is behind a UDP datagram, too, over IPv6",
+			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
+			Place: "header/parse/parse.go UDP",
+			Steps: ask(one(func(x *suite.Exchange) []byte {
+				d := byhandtest.UDP{SrcPort: x.Port, DstPort: suite.ClosedPort, Data: byhandtest.Data(8)}.Datagram(suite.Near6, suite.Host6)
+				h := x.V6(byhandtest.IPv6{Protocol: wire.ProtocolUDP, Extensions: []byhandtest.Extension{destination(0x9e)}})
+				x.Request = h.Packet(append(d, byhandtest.Data(24)...))
+				return x.Request
+			}), suite.Reply(suite.Error(suite.BadParameter6, 2), suite.That("all of the packet quoted", func(x *suite.Exchange, p *wire.Packet) string {
+				if n := len(p.Data()) - 8; n != len(x.Request) {
+					return fmt.Sprintf("it quotes %d bytes of a packet of %d", n, len(x.Request))
+				}
+				return ""
+			}))),
+		},
+		{
 			ID: "error6-about-multicast", Title: "no error about a multicast, over IPv6",
 			Requirement: suite.Must, RFC: "RFC 4443 §2.4",
 			Steps: ask(one(func(x *suite.Exchange) []byte {

@@ -80,6 +80,13 @@ var list = []Listed{
 		at := d.Diffs[0].Offset - d.Said.Payload - 8
 		return at >= 20 && at < d.Asked.IPv4.HeaderLen
 	}},
+	{"fragments6-header-chain-cut", func(d *Difference) bool {
+		return d.Result == trace.Missing && d.Reason == byhand.ReasonHeaderChainCut
+	}},
+	{"error6-quotes-behind-udp", func(d *Difference) bool {
+		return d.only("quote length") && d.Asked.Version == 6 && len(d.Said.Data()) == 8+d.Asked.Payload+d.Asked.UDP.Length &&
+			d.Asked.Upper == wire.LayerUDP && d.Asked.UDP.Length < len(d.Asked.Data())
+	}},
 	{"error6-quotes-trailing", func(d *Difference) bool {
 		return d.only("quote length") && d.Asked.Version == 6 && d.Trailing > 0
 	}},

@@ -21,7 +21,9 @@ type Counts struct {
 	LinkIn uint64            `json:"link_in"`
 	// Kept is what the hooks have kept from netstack, or it counts nowhere, and
 	// Netstack what it has counted.
-	Kept     uint64         `json:"kept"`
+	Kept uint64 `json:"kept"`
+	// Ahead is what the hooks have let netstack have before others, of their own.
+	Ahead    uint64         `json:"ahead,omitempty"`
 	Netstack uint64         `json:"netstack"`
 	Compare  compare.Counts `json:"compare"`
 }

@@ -139,6 +139,8 @@ func (p *Path) counts() Counts {
 	for fate, n := range t.OutFates {
 		c.FatesOut[string(fate)] = n
 	}
+	// What netstack gets of the guard's own, beside packets.
+	c.Ahead = t.Ahead
 	// What netstack does not get, or counts nowhere.
 	c.Kept = t.InFates[hooks.Guarded] + t.InFates[hooks.Mended] + t.Drops[hooks.ReasonDetached] + t.Drops[wire.ReasonBadVersion]
 	if p.verifier != nil {

@@ -152,7 +152,7 @@ var inboundLosses = []string{"link-empty", "link-malformed", "link-unknown-segme
 // there.
 func (o *Outcome) accountFor() {
 	c := &o.Counts
-	if passed := c.In - c.Kept; passed != c.Netstack {
+	if passed := c.In - c.Kept + c.Ahead; passed != c.Netstack {
 		o.wrong("the hooks let %d packets pass, netstack counts %d", passed, c.Netstack)
 	}
 	if c.In != c.LinkIn {
