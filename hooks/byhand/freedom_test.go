@@ -46,6 +46,15 @@ func TestUndecided(t *testing.T) {
 			{Protocol: wire.ProtocolHopByHop, Body: []byte{0, 1, 4, 0, 0, 0, 0}},
 		}}.Packet(bt.Echo{Data: bt.Data(8)}.Request6(peer6, host6))
 	}
+	unknown := func(protocol uint8, options ...byte) []byte {
+		options[len(options)-1], options[len(options)-2] = 0, 0x9e // no room is left for its data
+		return bt.IPv6{Src: peer6, Dst: host6, Extensions: []bt.Extension{{Protocol: protocol, Body: options}}}.
+			Packet(bt.Echo{Data: bt.Data(8)}.Request6(peer6, host6))
+	}
+	part := func(protocol, first, second byte) []byte {
+		h := bt.IPv6{Src: peer6, Dst: host6, Protocol: protocol}.Packet(nil)
+		return bt.Fragment(h, append([]byte{first, second}, make([]byte, 11)...), 1, 0, true)
+	}
 	for _, test := range []struct {
 		name   string
 		packet []byte
@@ -63,6 +72,12 @@ func TestUndecided(t *testing.T) {
 		{"of a fragment", ping(true, 0), byhand.MayReply},
 		{"a datagram to a broadcast address of the 0-form", closed("172.16.0.0"), byhand.MayReply},
 		{"to the host", closed(host4), byhand.MustReply},
+		{"an unknown option beside one router alert", unknown(wire.ProtocolHopByHop, 0, 5, 2, 0, 0, 0, 0), byhand.MustReply},
+		{"beside two", unknown(wire.ProtocolHopByHop, 1, 5, 2, 0, 0, 5, 2, 0, 0, 1, 4, 0, 0, 0, 0), byhand.MayReply},
+		{"beside a short one for the destination", unknown(wire.ProtocolDestination, 0, 5, 1, 0, 0, 0, 0), byhand.MayReply},
+		{"the first fragment of a ping, of 13 bytes", part(wire.ProtocolICMPv6, 128, 0), byhand.MustReply},
+		{"of nothing that has to be looked at", part(wire.ProtocolNoNext, 128, 0), byhand.MayReply},
+		{"of headers that are cut", part(wire.ProtocolDestination, 58, 9), byhand.MayReply},
 		{"a misplaced header behind one router alert", misplaced(0, 5, 2, 0, 0, 1, 0), byhand.MustReply},
 		{"behind two", misplaced(1, 5, 2, 0, 0, 5, 2, 0, 0, 1, 4, 0, 0, 0, 0), byhand.MayReply},
 		{"a bad datagram", udp(16), byhand.Silence},
