@@ -28,12 +28,14 @@ const (
 )
 
 // pinged checks what ping printed: so many sent, and each answered. For the last
-// reply ping waits hardly longer than from one request to the next, so 20 ms between
-// them are few enough.
+// reply of several ping waits hardly longer than the others took, which a busy machine
+// may not be in time for: that one may be missing, and no other.
 func pinged(t *testing.T, out string, count int) {
 	t.Helper()
 	want := fmt.Sprintf("%d packets transmitted, %d received, 0%% packet loss", count, count)
-	if !strings.Contains(out, want) {
+	gaveUp := count > 1 && strings.Contains(out, fmt.Sprintf("%d packets transmitted, %d received, ", count, count-1)) &&
+		strings.Contains(out, fmt.Sprintf("icmp_seq=%d ", count-1)) && !strings.Contains(out, fmt.Sprintf("icmp_seq=%d ", count))
+	if !strings.Contains(out, want) && !gaveUp {
 		t.Errorf("ping did not say %q:\n%s", want, out)
 	}
 	for _, complaint := range []string{"wrong data", "truncated", "DUP!", "errors", "BAD CHECKSUM"} {
