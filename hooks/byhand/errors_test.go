@@ -38,6 +38,7 @@ func TestErrors(t *testing.T) {
 		return bt.IPv6{Src: peer6, Dst: "ff02::1", Protocol: 17, Extensions: []bt.Extension{option6(dest, kind)}}.Packet(make([]byte, 8))
 	}
 	odd := bt.Fragment(datagram(peer6, host6, 7, 0)[:40], bt.Data(13), 1, 8, true)
+	twoAlerts := protocol6(17, bt.Extension{Protocol: hop, Body: []byte{1, 5, 2, 0, 0, 5, 2, 0, 0, 1, 4, 0, 0, 0, 0}})
 	type outcome struct {
 		verdict
 		RFC         string
@@ -73,6 +74,10 @@ func TestErrors(t *testing.T) {
 			outcome{due(byhand.ReasonRoutingHeader), "RFC 8200 §4.4", "must", 4, 0, 42}},
 		{"hop-by-hop behind", protocol6(17, option6(dest, 1), option6(hop, 1)), outcome{due(byhand.ReasonMisplacedExtension), "RFC 8200 §4.1", "should", 4, 1, 40}},
 		{"odd fragment", odd, outcome{due(wire.ReasonBadFragment), "RFC 8200 §4.5", "should", 4, 0, 4}},
+		{"odd fragment past the end", bt.Fragment(datagram(peer6, host6, 7, 0)[:40], bt.Data(13), 1, 65528, true),
+			outcome{free(wire.ReasonBadFragment), "RFC 8200 §4.5", "may", 4, 0, 4}},
+		{"odd fragment behind two router alerts", bt.Fragment(twoAlerts[:56], bt.Data(13), 1, 8, true),
+			outcome{free(wire.ReasonBadFragment), "RFC 8200 §4.5", "may", 4, 0, 4}},
 		{"fragment past the end", bt.Fragment(datagram(peer6, host6, 7, 0)[:40], bt.Data(100), 1, 65528, false),
 			outcome{due(byhand.ReasonReassemblyTooLong), "RFC 8200 §4.5", "should", 4, 0, 42}},
 

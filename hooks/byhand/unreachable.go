@@ -128,7 +128,8 @@ func (h *Host) badShape(p *wire.Packet) Prediction {
 	// header says how long the packet is.
 	pr := h.report(p, errorMessage{type6ParameterProblem, codeErroneousField, 4},
 		rule{p.Problem.Reason, problemRFC(p.Problem), Should})
-	if pr.Expect == MustReply && p.Fragment.Offset == 0 && !wholeBehind(p) {
+	first, end := p.Fragment.Offset == 0, p.Fragment.Offset+len(p.Data())
+	if pr.Expect == MustReply && (first && !wholeBehind(p) || end > 65535 || !plainHeaders(p, p.IPv6.Count)) {
 		pr.Expect, pr.Requirement = MayReply, May // for that, too, it may be discarded
 	}
 	return pr

@@ -1,6 +1,8 @@
 package compare_test
 
 import (
+	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -22,6 +24,10 @@ func TestAlike(t *testing.T) {
 		return bt.IPv4{Src: peer4, Dst: host4, Options: options}.Packet(bt.Echo{ID: 1, Seq: 1, Data: bt.Data(20)}.Request4())
 	}
 	solicit := func(dst string) []byte { return bt.Neighbour{Target: host6}.Packet(peer6, dst) }
+	// An odd fragment: the error quotes a part of it, which would lead through a header.
+	odd := bt.IPv6{Src: peer6, Dst: host6, Protocol: wire.ProtocolFragment}.Packet(slices.Concat(
+		[]byte{wire.ProtocolHopByHop, 0, 0, 1, 0, 0, 0, 9}, []byte{wire.ProtocolUDP, 79, 1, 253}, make([]byte, 253), []byte{1, 253}, make([]byte, 253),
+		[]byte{1, 126}, make([]byte, 126), bt.Data(1001)))
 	undefined := []byte{68, 8, 5, 2, 0, 0, 0, 0} // a timestamp option of no flag that there is
 	for _, test := range []struct {
 		name    string
@@ -32,6 +38,7 @@ func TestAlike(t *testing.T) {
 		{"a ping that netstack complains of, and the same that it answers", [][]byte{ping(148, 4, 0, 1), ping()}, compare.Counts{Differ: 1, Match: 1}},
 		{"two pings alike", [][]byte{ping(), ping()}, compare.Counts{Match: 2}},
 		{"a solicitation that netstack ignores, and one that it answers", [][]byte{solicit("ff02::1:ff00:2"), solicit(host6)}, compare.Counts{Match: 1, Missing: 1}},
+		{"an odd fragment with a header behind that of the fragment", [][]byte{odd}, compare.Counts{Match: 1}},
 		{"the first alone", [][]byte{solicit("ff02::1:ff00:2")}, compare.Counts{Missing: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,6 +95,32 @@ func TestQuotedOther(t *testing.T) {
 	b.pass()
 	if diff := cmp.Diff(compare.Counts{Missing: 1, Unjudged: 1}, b.comparer.Counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+// TestQuotedProtocol: of two IPv4 packets that differ in their protocol, and in options, an
+// error is about the one of the protocol that it quotes, be the rest of the quote what it may.
+func TestQuotedProtocol(t *testing.T) {
+	b := newServingBench()
+	hand := byhand.NewHost(byhand.Config{Addresses: addrs})
+	packet := func(protocol uint8, options ...byte) []byte {
+		return bt.IPv4{Src: peer4, Dst: host4, ID: 9, Protocol: protocol, Options: options}.Packet(bt.Data(16))
+	}
+	b.in(packet(wire.ProtocolUDP, 7, 9, 4, 0)) // the option does not end in the header
+	p := b.in(packet(99, 1, 1, 1, 1))
+	reply := hand.Inbound(&p.Packet, p.Checks(), b.now).Reply
+	quote := reply[28:]
+	copy(quote[10:12], []byte{0, 0})
+	copy(reply[22:24], []byte{0, 0})
+	binary.BigEndian.PutUint16(reply[22:], bt.Checksum(reply[20:]))
+	b.out(reply)
+	b.pass()
+	var got []string
+	for _, e := range comparisons(b.rec.take()) {
+		got = append(got, fmt.Sprint(e.Result, " ", e.Reason))
+	}
+	if diff := cmp.Diff([]string{"differ unknown-protocol", "missing bad-option"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

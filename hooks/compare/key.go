@@ -86,15 +86,29 @@ func asked(form byhand.Form, whole *wire.Packet, expected []byte, seed maphash.S
 }
 
 // head is what an error has to quote at least (RFC 1122 §3.2.2).
-func head(p *wire.Packet) []byte { return p.Bytes[:min(len(p.Bytes), p.Payload+8)] }
+func head(p *wire.Packet) []byte { return p.Bytes[:min(len(p.Bytes), carried(p)+8)] }
 
 // firstWord is that of what the IP headers carry, if there is so much, or else what
 // the header says of its packet's length.
 func firstWord(p *wire.Packet) uint32 {
-	if d := p.Data(); len(d) >= 4 {
-		return binary.BigEndian.Uint32(d)
+	if at := carried(p); at != 0 && at+4 <= len(p.Bytes) {
+		return binary.BigEndian.Uint32(p.Bytes[at:])
 	}
 	return uint32(p.IPv4.TotalLen + p.IPv6.PayloadLen)
+}
+
+// carried is the offset of what the IP headers carry, or 0. Behind the header of an IPv6
+// fragment whose length is no multiple of 8 nothing is decoded, which of one that is
+// quoted in part only its length tells.
+func carried(p *wire.Packet) int {
+	if p.Version == 6 && p.Fragment.More {
+		for _, e := range p.IPv6.Extensions[:p.IPv6.Count] {
+			if end := int(e.Offset + e.Len); e.Protocol == wire.ProtocolFragment && (40+int(p.IPv6.PayloadLen)-end)%8 != 0 {
+				return end
+			}
+		}
+	}
+	return p.Payload
 }
 
 // quoted decodes what an error quotes, as far as that is there.

@@ -189,17 +189,17 @@ func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 }
 
 // isLike reports whether what an error quotes has, as the packet of a request, this
-// length, identification and place over IPv4, or this length, next header and hop
-// limit over IPv6. Of a datagram in fragments it may quote one of those.
+// length, identification, place and protocol over IPv4, or this length, next header and
+// hop limit over IPv6. Of a datagram in fragments it may quote one of those.
 func isLike(data []byte, r *request) bool {
 	b := quoteOf(r)
 	switch {
-	case len(b) < 8 || len(data) < 8:
+	case len(b) < 10 || len(data) < 10:
 		return false
 	case r.freedoms.AnyQuote:
 		return true
 	case b[0]>>4 == 4:
-		return bytes.Equal(b[2:8], data[2:8])
+		return bytes.Equal(b[2:8], data[2:8]) && b[9] == data[9]
 	}
 	return bytes.Equal(b[4:8], data[4:8])
 }
