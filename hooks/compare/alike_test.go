@@ -124,6 +124,40 @@ func TestQuotedProtocol(t *testing.T) {
 	}
 }
 
+// TestQuotedSilence: an error about a packet of which nothing may be said is found, by what
+// its header says of it; one about another packet is not taken for that.
+func TestQuotedSilence(t *testing.T) {
+	hand := byhand.NewHost(byhand.Config{Addresses: addrs, UDPPorts: []uint16{}})
+	datagram := func(src, dst string, n int) []byte {
+		return bt.UDP{SrcPort: 4000, DstPort: 81, Data: bt.Data(n)}.Packet(src, dst)
+	}
+	for _, dst := range []string{host4, host6} {
+		src := peer4
+		if dst == host6 {
+			src = peer6
+		}
+		for _, test := range []struct {
+			about int
+			want  compare.Counts
+		}{
+			{40, compare.Counts{Unexpected: 1}},
+			{48, compare.Counts{Match: 1, Unjudged: 1}},
+		} {
+			b := newServingBench()
+			bad := datagram(src, dst, 40)
+			bad[len(bad)-1]++ // the sum is wrong
+			b.in(bad)
+			var p hooks.Packet
+			p.Set(hooks.Inbound, datagram(src, dst, test.about), b.now)
+			b.out(hand.Inbound(&p.Packet, p.Checks(), b.now).Reply)
+			b.pass()
+			if diff := cmp.Diff(test.want, b.comparer.Counts()); diff != "" {
+				t.Errorf("%s, about %d bytes: counts (-want +got):\n%s", dst, test.about, diff)
+			}
+		}
+	}
+}
+
 // TestTwinKeptBack: of two datagrams alike the error about the first is kept back, that
 // about the second comes. What has kept the first back still excuses it.
 func TestTwinKeptBack(t *testing.T) {

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"time"
 
@@ -182,7 +183,7 @@ func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 			like = at
 		}
 	}
-	if b := quoteOf(r); like == nil && reply.Version == 4 && (len(b) == 0 || len(data) > 0 && b[0] == data[0]) {
+	if b := quoteOf(r); like == nil && reply.Version == 4 && len(b) > 0 && len(data) > 0 && b[0] == data[0] {
 		return r
 	}
 	return like
@@ -194,7 +195,11 @@ func (p *pending) quotedBy(reply *wire.Packet, r *request) *request {
 func isLike(data []byte, r *request) bool {
 	b := quoteOf(r)
 	switch {
-	case len(b) < 10 || len(data) < 10:
+	case len(data) < 10:
+		return false
+	case len(b) == 0:
+		return isHeaderOf(data, &r.seen.Packet)
+	case len(b) < 10:
 		return false
 	case r.freedoms.AnyQuote:
 		return true
@@ -202,6 +207,18 @@ func isLike(data []byte, r *request) bool {
 		return bytes.Equal(b[2:8], data[2:8]) && b[9] == data[9]
 	}
 	return bytes.Equal(b[4:8], data[4:8])
+}
+
+// isHeaderOf reports the same of data and a packet that nothing is due to. Of a fragment
+// it does, for another, or all, of its datagram may be quoted.
+func isHeaderOf(data []byte, p *wire.Packet) bool {
+	switch {
+	case p.Fragment.IsFragment():
+		return true
+	case p.Version == 4:
+		return int(binary.BigEndian.Uint16(data[2:])) == p.IPv4.TotalLen && binary.BigEndian.Uint16(data[4:]) == p.IPv4.ID && data[9] == p.IPv4.Protocol
+	}
+	return int(binary.BigEndian.Uint16(data[4:])) == p.IPv6.PayloadLen && data[6] == p.IPv6.NextHeader && data[7] == p.IPv6.HopLimit
 }
 
 // isQuoted reports whether an error quotes the data that the error due to a request

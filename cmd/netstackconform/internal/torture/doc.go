@@ -19,7 +19,7 @@
 //     (tun_converse_linux.go). grown.go: what it has more of than early on.
 //   - judge.go: each comparison that is no match is listed, or a finding.
 //     listed.go: the list, each entry of which names a case of the catalogue.
-//     ignored.go: solicitations that others are taken for.
+//     ignored.go: solicitations and pings that others are taken for.
 //   - outcome.go: what a run came to, and whether that is well. report.go: all runs,
 //     in words and as JSON.
 package torture

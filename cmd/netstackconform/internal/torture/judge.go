@@ -95,7 +95,7 @@ type Judge struct {
 	listed, others map[string]*Finding
 	// mended counts differences that the guard took out again.
 	mended uint64
-	// ignored are solicitations to which no answer comes.
+	// ignored are solicitations and pings to which no answer comes.
 	ignored ignored
 	// last are the bytes of the last outbound packet. asked is the number of the last
 	// inbound one, trailing how many bytes came behind it, fragment its place.
