@@ -109,7 +109,8 @@ func (d *datagram) addDuplicate(f piece, there part) Outcome {
 	}
 	if !bytes.Equal(f.data, there.data) {
 		if d.version == 6 {
-			return d.abandon()
+			d.abandon()
+			return OverlapDuplicate
 		}
 		// RFC 791 §3.2 lets the later copy win, hosts keep the earlier.
 		d.doubt = true

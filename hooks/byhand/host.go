@@ -249,11 +249,13 @@ func (h *Host) fragment(p *wire.Packet, now time.Time) Prediction {
 	switch outcome {
 	case Incomplete:
 		return Prediction{Expect: Held, RFC: "RFC 1122 §3.3.2"}
-	case Overlap:
+	case Overlap, OverlapDuplicate:
 		if p.Version == 6 {
 			fragmentRFC = "RFC 5722 §4"
 		}
-		return silence(ReasonFragmentOverlap, fragmentRFC)
+		s := silence(ReasonFragmentOverlap, fragmentRFC)
+		s.Duplicate = outcome == OverlapDuplicate
+		return s
 	case TooLong:
 		if p.Version == 6 {
 			return h.tooLong(p)

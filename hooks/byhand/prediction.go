@@ -72,6 +72,9 @@ type Prediction struct {
 	// Congested says that Request has met congestion, and that it is not its first
 	// fragment that says so (RFC 3168 §5.3).
 	Congested bool
+	// Duplicate says that a fragment has the place of another and other data, so that a
+	// host which does not look at them goes on with what it has.
+	Duplicate bool
 	// Reply is the whole reply datagram by hand, if one is due or allowed. It
 	// is the caller's. It may be longer than the MTU.
 	Reply []byte

@@ -37,6 +37,9 @@ const (
 	// Overlap: it overlaps another, or contradicts the end; all that was
 	// received is discarded.
 	Overlap
+	// OverlapDuplicate: Overlap by a fragment with the place of another, and other data,
+	// which a host that does not look at them takes for a duplicate.
+	OverlapDuplicate
 	// TooLong: it would make the datagram longer than 65,535 bytes, and is
 	// discarded.
 	TooLong

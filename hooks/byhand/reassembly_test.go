@@ -149,7 +149,7 @@ func TestConflictingData(t *testing.T) {
 		then, after byhand.Outcome
 	}{
 		{ping4(40), byhand.Incomplete, byhand.CompleteInDoubt},
-		{ping6(40), byhand.Overlap, byhand.Incomplete},
+		{ping6(40), byhand.OverlapDuplicate, byhand.Incomplete},
 	} {
 		fragments := bt.Split(test.whole, 1, 24)
 		other := slices.Clone(fragments[0])

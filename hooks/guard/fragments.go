@@ -9,7 +9,8 @@ import (
 )
 
 // ofFragments are the mends that need to know what becomes of fragments.
-const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout | mendFarPointer
+const ofFragments = mendCongestion | mendFragmentOption | mendHeaderChain | mendLateHopByHop | mendReassemblyTimeout | mendFarPointer |
+	mendFragmentDuplicate
 
 // mendFragment has the reference host put a datagram together beside netstack, and
 // mends what netstack is about to make of it. It reports whether that ends all
@@ -25,6 +26,13 @@ func (g *mender) mendFragment(p *hooks.Packet) (done bool) {
 			return true
 		}
 		p.Withhold(nameOf(mendCongestion))
+		return true
+	case pr.Duplicate && g.mends.has(mendFragmentDuplicate):
+		if b := forgetting(&p.Packet); b != nil {
+			p.Replace(nameOf(mendFragmentDuplicate), b)
+			return true
+		}
+		p.Withhold(nameOf(mendFragmentDuplicate))
 		return true
 	case pr.Congested && g.mends.has(mendCongestion):
 		if p.Fragment.Offset == 0 {

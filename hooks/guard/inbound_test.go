@@ -110,6 +110,37 @@ var inboundMendings = []mending{
 		in:   [][]byte{byhandtest.Fragment(byhandtest.IPv6{Src: peer6, Dst: host6, Extensions: []byhandtest.Extension{long}}.Packet(nil), byhandtest.Data(16), 1, 65528, false)},
 		bare: problem6(0, 40+2), mended: problem6(0, 40+256+2),
 	},
+	{
+		name: "a last fragment again, with other data", mend: "fragment-duplicate",
+		in:   duplicated(1, 1, 0),
+		bare: echoed(0), mended: silent,
+	},
+	{
+		name: "a first fragment again, with other data", mend: "fragment-duplicate",
+		in:   duplicated(0, 0, 1),
+		bare: echoed(0), mended: silent,
+	},
+	{
+		name: "one whose edges are those of the longest datagram", mend: "fragment-duplicate",
+		in: func() [][]byte {
+			f := byhandtest.Fragment(ping6()[:40], byhandtest.Data(65528), 1, 0, true)
+			other := bytes.Clone(f)
+			other[len(other)-1]++
+			return [][]byte{f, other}
+		}(),
+		bare: silent, mended: silent,
+	},
+}
+
+// duplicated are the fragments of an echo request in an order, the second of them with
+// other data than the first, which has its place.
+func duplicated(order ...int) (f [][]byte) {
+	whole := byhandtest.Split(ping6(), 1, 24)
+	for _, i := range order {
+		f = append(f, bytes.Clone(whole[i]))
+	}
+	f[1][len(f[1])-1]++
+	return f
 }
 
 // unchecked is a datagram over IPv6 of n bytes of data, an even number, to a port where

@@ -53,6 +53,7 @@ const (
 	mendZeroChecksum
 	mendFarPointer
 	mendQuoteLength
+	mendFragmentDuplicate
 
 	all = 1<<iota - 1
 )
@@ -86,6 +87,7 @@ var list = [...]Mend{
 	{"zero-checksum", "drops an IPv6 datagram without a checksum, which netstack takes if its sum comes to 0", "RFC 8200 §8.1"},
 	{"far-pointer", "reports what is wrong behind an IPv6 extension header of 256 bytes or more, whose length netstack leaves out of the pointer in part", "RFC 4443 §3.4"},
 	{"quote-length", "reports what is wrong with an IPv6 packet that goes on behind a UDP datagram, with a quote of all of it", "RFC 4443 §2.4"},
+	{"fragment-duplicate", "has netstack discard an IPv6 datagram of which a fragment comes with the place of another and other data, which it takes for a duplicate", "RFC 5722 §4, RFC 8200 §4.5"},
 }
 
 // List returns all mends.

@@ -38,6 +38,19 @@ func fragments6() []suite.Case {
 			Steps: ask(pieces(whole, piece{0, 24, true}, piece{0, 24, true}, piece{24, 48, false}), suite.AnyOf(pong(), suite.Silence())),
 		},
 		{
+			// With other data it is no exact one.
+			ID: "fragments6-duplicate-other", Title: "a fragment in the place of another, with other data, is an overlap",
+			Requirement: suite.Must, RFC: "RFC 5722 §4",
+			Place: "network/internal/fragmentation/reassembler.go process",
+			Steps: ask(func(x *suite.Exchange) [][]byte {
+				f := pieces(whole, piece{24, 48, false}, piece{24, 48, false}, piece{0, 24, true})(x)
+				for i := len(f[1]) - 8; i < len(f[1]); i++ {
+					f[1][i] ^= 0xff
+				}
+				return f
+			}, suite.Silence()),
+		},
+		{
 			// "The Next Header values in the Fragment headers of different
 			// fragments of the same original packet may differ. Only the value from
 			// the Offset zero fragment packet is used for reassembly."

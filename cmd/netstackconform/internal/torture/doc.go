@@ -20,6 +20,7 @@
 //   - judge.go: each comparison that is no match is listed, or a finding.
 //     listed.go: the list, each entry of which names a case of the catalogue.
 //     ignored.go: solicitations and pings that others are taken for.
+//     duplicates.go: fragments with the place of others.
 //   - outcome.go: what a run came to, and whether that is well. report.go: all runs,
 //     in words and as JSON.
 package torture

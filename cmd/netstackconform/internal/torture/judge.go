@@ -32,6 +32,9 @@ type Difference struct {
 	// what that said of being one.
 	Trailing int
 	Fragment wire.Fragment
+	// Duplicated says that who is replied to has sent an IPv6 fragment with the place of
+	// another and other data.
+	Duplicated bool
 }
 
 // name tells differences of one sort from those of others.
@@ -97,6 +100,8 @@ type Judge struct {
 	mended uint64
 	// ignored are solicitations and pings to which no answer comes.
 	ignored ignored
+	// duplicates are IPv6 fragments with the place of another and other data.
+	duplicates duplicates
 	// last are the bytes of the last outbound packet. asked is the number of the last
 	// inbound one, trailing how many bytes came behind it, fragment its place.
 	last     []byte
@@ -126,6 +131,7 @@ func (j *Judge) Packet(p *trace.Packet) {
 	}
 	j.asked, j.trailing, j.fragment = p.Seq, p.Packet.Trailing, p.Packet.Fragment
 	j.ignored.note(&p.Packet)
+	j.duplicates.note(&p.Packet)
 }
 
 // Compare implements trace.Tracer.
@@ -182,6 +188,7 @@ func (j *Judge) add(d *Difference, detail string) {
 	}
 	d.apart()
 	where, name := j.others, ""
+	d.Duplicated = j.duplicates.of(d.Said.Dst)
 	c := listedBy(d)
 	if c == "" && d.Result == trace.Missing {
 		c = j.ignored.instead(&d.Asked)

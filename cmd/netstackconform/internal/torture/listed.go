@@ -80,6 +80,7 @@ var list = []Listed{
 		at := d.Diffs[0].Offset - d.Said.Payload - 8
 		return at >= 20 && at < d.Asked.IPv4.HeaderLen
 	}},
+	{"fragments6-duplicate-other", func(d *Difference) bool { return d.Result == trace.Unexpected && d.Duplicated }},
 	{"fragments6-header-chain-cut", func(d *Difference) bool {
 		return d.Result == trace.Missing && d.Reason == byhand.ReasonHeaderChainCut
 	}},

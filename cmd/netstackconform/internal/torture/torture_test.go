@@ -1,7 +1,9 @@
 package torture
 
 import (
+	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	logtest "github.com/sirupsen/logrus/hooks/test"
@@ -123,6 +125,59 @@ func TestSettle(t *testing.T) {
 		o.flat()
 		if o.OK() != (i == 0) || len(o.Wrong) > 1 {
 			t.Errorf("change %d: %q", i, fmt.Sprint(o.Wrong))
+		}
+	}
+}
+
+// TestDuplicates: only a fragment with the place of another, and other data, makes its
+// sender one who is known for it.
+func TestDuplicates(t *testing.T) {
+	whole := byhandtest.IPv6{Src: suite.Near6, Dst: suite.Host6}.Packet(byhandtest.Data(64))
+	f := byhandtest.Split(whole, 1, 24)
+	other := bytes.Clone(f[1])
+	other[len(other)-1]++
+	sender := netip.MustParseAddr(suite.Near6)
+	for _, test := range []struct {
+		name      string
+		fragments [][]byte
+		want      bool
+	}{
+		{"all of them", f, false},
+		{"one again", [][]byte{f[1], f[1], f[0]}, false},
+		{"another part", [][]byte{f[1], byhandtest.Split(whole, 1, 32)[1]}, false},
+		{"of another datagram", [][]byte{f[1], byhandtest.Split(whole, 2, 24)[1]}, false},
+		{"with other data", [][]byte{f[1], other, f[0]}, true},
+	} {
+		var s duplicates
+		for _, b := range test.fragments {
+			var p wire.Packet
+			p.Decode(b)
+			s.note(&p)
+		}
+		if got := s.of(sender); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// TestIgnoredPing: so is a ping that is not answered, put down to the same one with bytes
+// behind it, which netstack drops.
+func TestIgnoredPing(t *testing.T) {
+	ping := func(seq uint16) []byte {
+		h := byhandtest.IPv6{Src: suite.Near6, Dst: suite.Host6, Extensions: []byhandtest.Extension{{Protocol: 60, Body: []byte{0, 1, 4, 0, 0, 0, 0}}}}
+		return h.Packet(byhandtest.Echo{ID: 1, Seq: seq, Data: byhandtest.Data(8)}.Request6(suite.Near6, suite.Host6))
+	}
+	var i ignored
+	for _, b := range [][]byte{append(ping(1), 1, 2, 3), ping(2)} {
+		var p wire.Packet
+		p.Decode(b)
+		i.note(&p)
+	}
+	for seq, want := range map[uint16]string{1: "v6-trailing-bytes-extension", 2: ""} {
+		var p wire.Packet
+		p.Decode(ping(seq))
+		if got := i.instead(&p); got != want {
+			t.Errorf("ping %d: %q, want %q", seq, got, want)
 		}
 	}
 }
