@@ -80,6 +80,10 @@ var list = []Listed{
 		at := d.Diffs[0].Offset - d.Said.Payload - 8
 		return at >= 20 && at < d.Asked.IPv4.HeaderLen
 	}},
+	{"tcp-listen-rst-syn-ack", func(d *Difference) bool {
+		const all = wire.TCPRst | wire.TCPSyn | wire.TCPAck
+		return d.Result == trace.Unexpected && d.Asked.Upper == wire.LayerTCP && d.Asked.TCP.Flags&all == all
+	}},
 	{"fragments6-duplicate-other", func(d *Difference) bool { return d.Result == trace.Unexpected && d.Duplicated }},
 	{"fragments6-header-chain-cut", func(d *Difference) bool {
 		return d.Result == trace.Missing && d.Reason == byhand.ReasonHeaderChainCut
