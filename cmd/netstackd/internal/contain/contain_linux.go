@@ -38,8 +38,7 @@ func become(uid, gid int) error {
 	if err := control(unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
 		return fmt.Errorf("keep capabilities: %w", err)
 	}
-	soon := time.NewTicker(time.Millisecond) // as in every
-	defer soon.Stop()
+	defer watched()()
 	// On every thread, those of the syscall package do.
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("leave other groups: %w", err)
@@ -163,15 +162,29 @@ func control(option int, argument2, argument3 uintptr) error {
 	return every(unix.SYS_PRCTL, uintptr(option), argument2, argument3)
 }
 
-// every makes a system call on every thread. The last three arguments are 0.
+// watched has the runtime's monitor look soon, and again and again, until the function
+// that it returns is called.
 //
-// The runtime stops all goroutines for it. In Go 1.26 one that was about to enter a
-// system call that blocks may be missed, until the runtime's monitor looks again: at
-// the next timer, or after a minute (reentersyscall and sysmon of runtime/proc.go). So
-// there is a timer.
+// For a system call on every thread the runtime stops all goroutines. In Go 1.26 one that
+// was about to enter a system call that blocks may be missed, until the monitor looks
+// again: at the next timer, or after a minute (reentersyscall and sysmon of
+// runtime/proc.go). So there are timers, of the sort that stands in the runtime's heap
+// though nobody receives from it: a Ticker's does not.
+func watched() (stop func()) {
+	var timers []*time.Timer
+	for after := time.Millisecond; after < time.Minute; after *= 2 {
+		timers = append(timers, time.AfterFunc(after, func() {}))
+	}
+	return func() {
+		for _, t := range timers {
+			t.Stop()
+		}
+	}
+}
+
+// every makes a system call on every thread. The last three arguments are 0.
 func every(call, a, b, c uintptr) error {
-	soon := time.NewTicker(time.Millisecond)
-	defer soon.Stop()
+	defer watched()()
 	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
 	}

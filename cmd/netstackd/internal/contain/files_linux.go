@@ -36,6 +36,7 @@ func restrictFiles(c Config) error {
 	add(syscall.AccessFSReadFile, c.Read)
 	// Not the scopes of version 6: before version 8 each thread has a domain of its
 	// own, and the Go runtime signals threads.
+	defer watched()() // it makes system calls on every thread
 	if err := landlock.V5.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("restrict files: %w", err)
 	}
