@@ -73,8 +73,15 @@ func newHost(t *testing.T, c respond.Config) *host {
 		Host: byhand.New(c.Addresses), Ledger: h.ledger, Tracer: &h.diary, Responder: respond.Netstack, Live: h.LiveOf,
 		Unshadowed: func() bool { return !h.Shadowed(respond.Netstack) }, Now: func() time.Time { return h.now },
 	})
+	h.build(t, c.Addresses, h.Suppress(), h.comparer, h.Ask())
+	return h
+}
+
+// build puts netstack behind the hooks, and takes what it says at its start.
+func (h *host) build(t *testing.T, addresses []netip.Prefix, chain ...hooks.Hook) {
+	t.Helper()
 	var err error
-	if h.Netstack, err = comparetest.New(h.ledger, c.Addresses, h.Suppress(), h.comparer, h.Ask()); err != nil {
+	if h.Netstack, err = comparetest.New(h.ledger, addresses, chain...); err != nil {
 		t.Fatal(err)
 	}
 	h.Connect(h.Chain())
@@ -83,9 +90,8 @@ func newHost(t *testing.T, c respond.Config) *host {
 		h.Netstack.Close()
 		h.comparer.Close()
 	})
-	h.Outbound() // what it says at its start
+	h.Outbound()
 	h.diary.take()
-	return h
 }
 
 // echoes are the packets among those that are ICMP echo replies, or fragments.

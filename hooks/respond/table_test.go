@@ -13,7 +13,6 @@ import (
 	"netstackd/hooks/byhand"
 	bt "netstackd/hooks/byhand/byhandtest"
 	"netstackd/hooks/compare"
-	"netstackd/hooks/compare/comparetest"
 	"netstackd/hooks/respond"
 )
 
@@ -45,19 +44,7 @@ func newTurning(t *testing.T, c respond.Config) (*host, *respond.Desk, []*turn) 
 		Unshadowed: func() bool { return !h.Shadowed(respond.Netstack) },
 	})
 	turns := []*turn{{}, {}, {}, {}}
-	var err error
-	h.Netstack, err = comparetest.New(h.ledger, addrs, turns[0], h.Suppress(), turns[1], h.comparer, turns[2], h.Ask(), turns[3])
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Connect(h.Chain())
-	t.Cleanup(func() {
-		h.Answerers.Close()
-		h.Netstack.Close()
-		h.comparer.Close()
-	})
-	h.Outbound() // what it says at its start
-	h.diary.take()
+	h.build(t, addrs, turns[0], h.Suppress(), turns[1], h.comparer, turns[2], h.Ask(), turns[3])
 	return h, d, turns
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -74,16 +73,7 @@ func through(t *testing.T, c Config, tracer trace.Tracer) *Outcome {
 		t.Fatal(err)
 	}
 	f := newFeed(path.device.send)
-	var reader sync.WaitGroup
-	reader.Go(func() {
-		for buf := make([]byte, 1<<17); ; {
-			b, err := path.device.receive(buf)
-			if err != nil {
-				return // the device is closed
-			}
-			f.heard(b)
-		}
-	})
+	reader := path.hear(f.heard)
 	o := c.outcome()
 	if err := errors.Join(f.feed(t.Context(), c, o, nil), path.Close()); err != nil {
 		t.Error(err)

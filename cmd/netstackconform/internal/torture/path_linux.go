@@ -3,6 +3,7 @@ package torture
 import (
 	"errors"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -114,6 +115,22 @@ func NewPath(c *Config, mode guard.Mode, judge trace.Tracer, log logrus.FieldLog
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// hear shows every packet that leaves to heard, which borrows it, on a goroutine that ends
+// once the device is closed.
+func (p *Path) hear(heard func(b []byte)) *sync.WaitGroup {
+	reader := new(sync.WaitGroup)
+	reader.Go(func() {
+		for buf := make([]byte, 1<<17); ; {
+			b, err := p.device.receive(buf)
+			if err != nil {
+				return
+			}
+			heard(b)
+		}
+	})
+	return reader
 }
 
 // Close takes it apart: what waits for a reply is settled.

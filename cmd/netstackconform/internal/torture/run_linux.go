@@ -102,16 +102,7 @@ func Run(ctx context.Context, c Config, log logrus.FieldLogger) (*Outcome, error
 		case <-ctx.Done():
 		}
 	})
-	var reader sync.WaitGroup
-	reader.Go(func() {
-		for buf := make([]byte, 1<<17); ; {
-			b, err := path.device.receive(buf)
-			if err != nil {
-				return // the device is closed
-			}
-			f.heard(b)
-		}
-	})
+	reader := path.hear(f.heard)
 	err = f.feed(ctx, c, o, sample)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // what else went wrong came of that
